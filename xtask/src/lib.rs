@@ -1,0 +1,19 @@
+//! Set-up, build, run, exec, test, bench, docs: what `cargo xtask` does, as a library.
+//!
+//! The `tests` crate boots guests through [`guest`] as the command line does. Come here when
+//! something goes wrong *around* the kernel: a missing tool, a build, an image, a silent guest.
+#![forbid(unsafe_code)]
+
+pub mod compiler;
+pub mod elf;
+pub mod image;
+pub mod kernel;
+pub mod lock;
+pub mod options;
+pub mod project;
+pub mod scratch;
+pub mod setup;
+pub mod signals;
+pub mod steps;
+pub mod toolchain;
+pub mod tools;

@@ -1,0 +1,205 @@
+//! Set-up: says what is missing, installs it where that is possible, and prepares the toolchain.
+//!
+//! Everything that boots or builds begins here. When nothing is missing this costs one call of the
+//! compiler. Only Debian's own packages are ever installed; no toolchain is downloaded.
+
+use std::io::IsTerminal as _;
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::project::Project;
+use crate::steps;
+use crate::toolchain::Toolchain;
+use crate::tools::{self, Here, Missing, Tools};
+
+/// A machine that can build and boot the kernel.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// What was found.
+    pub tools: Tools,
+    /// The compiler, laid out for cargo.
+    pub toolchain: Toolchain,
+}
+
+/// Makes this machine ready.
+///
+/// # Errors
+///
+/// Names what to install where it cannot be installed from here.
+pub fn ready(project: &Project) -> anyhow::Result<Ready> {
+    let tools = match tools::look(&mut Here) {
+        Ok(tools) => tools,
+        Err(missing) => install(project, &missing)?,
+    };
+    let toolchain = Toolchain::prepare(project, tools.compiler.clone())?;
+    Ok(Ready { tools, toolchain })
+}
+
+/// How packages could be installed here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// We are root.
+    Root,
+    /// `sudo -n` works, or there is a terminal for it to ask at.
+    Sudo,
+    /// Neither.
+    None(&'static str),
+}
+
+/// What can be known about installing here.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// Is there an `apt-get`?
+    pub apt: bool,
+    /// Are we root?
+    pub root: bool,
+    /// Is there a `sudo`?
+    pub sudo: bool,
+    /// Does it work without a password?
+    pub sudo_silent: bool,
+    /// Is there a terminal on which it could ask for one?
+    pub terminal: bool,
+}
+
+impl Means {
+    /// How it is on this machine.
+    #[must_use]
+    pub fn here() -> Self {
+        let succeeds = |program: &str, args: &[&str]| {
+            Command::new(program)
+                .args(args)
+                .stdin(std::process::Stdio::null())
+                .output()
+                .is_ok_and(|output| output.status.success())
+        };
+        let root = Command::new("id")
+            .arg("-u")
+            .output()
+            .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+        let sudo = tools::in_path("sudo").is_some();
+        Self {
+            apt: tools::in_path("apt-get").is_some(),
+            root,
+            sudo,
+            sudo_silent: !root && sudo && succeeds("sudo", &["-n", "true"]),
+            terminal: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// The way to install packages, or why there is none.
+    #[must_use]
+    pub fn way(self) -> Way {
+        match self {
+            Means { apt: false, .. } => Way::None("this machine has no apt-get"),
+            Means { root: true, .. } => Way::Root,
+            Means { sudo: false, .. } => Way::None("we are not root and there is no sudo"),
+            Means {
+                sudo_silent: true, ..
+            }
+            | Means { terminal: true, .. } => Way::Sudo,
+            _ => Way::None("we are not root, and sudo has no terminal to ask for a password"),
+        }
+    }
+}
+
+/// What is missing, in words, and the packages that bring it.
+#[must_use]
+pub fn describe(missing: &[Missing]) -> String {
+    let mut text = String::from("missing:\n");
+    for Missing { tool, seen } in missing {
+        text.push_str(&format!(
+            "  {}\n    Debian: {}\n",
+            tool.purpose(),
+            tool.packages().join(" ")
+        ));
+        for line in seen {
+            text.push_str(&format!("    looked at {line}\n"));
+        }
+    }
+    text
+}
+
+fn packages(missing: &[Missing]) -> Vec<&'static str> {
+    missing
+        .iter()
+        .flat_map(|missing| missing.tool.packages())
+        .copied()
+        .collect()
+}
+
+/// The message for a machine where we can install nothing.
+#[must_use]
+pub fn refusal(missing: &[Missing], why: &str) -> String {
+    format!(
+        "{}cannot install it: {why}\non Debian 12 or newer: apt-get install {}\n\
+         elsewhere: any qemu-system-x86_64 and OVMF, and a rustup toolchain (1.95 to 1.97) with the \
+         components rust-src and llvm-tools",
+        describe(missing),
+        packages(missing).join(" ")
+    )
+}
+
+fn install(project: &Project, missing: &[Missing]) -> anyhow::Result<Tools> {
+    let way = Means::here().way();
+    if let Way::None(why) = way {
+        bail!("{}", refusal(missing, why));
+    }
+    eprint!("{}", describe(missing));
+    let packages = packages(missing);
+    eprintln!("installing: {}", packages.join(" "));
+    // The lists may be years old, or not there at all in a container: only then are they fetched.
+    let first = apt(
+        project,
+        way,
+        "apt-install",
+        "install packages",
+        &install_words(&packages),
+    );
+    if first.is_err() {
+        apt(
+            project,
+            way,
+            "apt-update",
+            "update the package lists",
+            &["update"],
+        )?;
+        if let Err(error) = apt(
+            project,
+            way,
+            "apt-install",
+            "install packages",
+            &install_words(&packages),
+        ) {
+            bail!("{error:#}\n{}", refusal(missing, "apt-get failed"));
+        }
+    }
+    match tools::look(&mut Here) {
+        Ok(tools) => Ok(tools),
+        Err(still) => bail!(
+            "{}",
+            refusal(&still, "the packages are installed and it is still missing")
+        ),
+    }
+}
+
+fn install_words<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    let mut words = vec!["install", "--yes", "--no-install-recommends"];
+    words.extend(packages);
+    words
+}
+
+fn apt(project: &Project, way: Way, name: &str, what: &str, words: &[&str]) -> anyhow::Result<()> {
+    let mut command = match way {
+        Way::Root => Command::new("apt-get"),
+        _ => {
+            // The step itself has no terminal; a password is asked for here, once.
+            Command::new("sudo").arg("-v").status()?;
+            let mut sudo = Command::new("sudo");
+            sudo.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+            sudo
+        }
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(words);
+    steps::run(project, name, what, &mut command)
+}
