@@ -1,1 +1,53 @@
-//! To be filled.
+//! x86-64 as plain values, and the questions one may ask of it.
+//!
+//! Come here to learn what a page-table entry means, where an address leads, what a whole
+//! set of tables maps, or what a descriptor or a control register says. Everything works
+//! from a way to read physical memory ([`PhysMemory`]) and a root, so it is the same in a
+//! running kernel, from outside, and in a test on a machine made of maps.
+//!
+//! Nothing here allocates, recurses, touches the CPU or writes memory, and nothing panics
+//! on what it finds: broken tables are what people bring. The four answers *not present*,
+//! *malformed*, *could not be read* and *not canonical* are kept apart in the types.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "simulated"))]
+extern crate std;
+
+mod address;
+pub mod bits;
+mod descriptors;
+mod entry;
+mod leaves;
+mod level;
+mod memory;
+mod memory_type;
+mod paging;
+mod registers;
+mod rights;
+mod runs;
+mod segments;
+#[cfg(any(test, feature = "simulated"))]
+mod simulated;
+pub mod vectors;
+mod virt;
+mod walk;
+
+pub use address::{PhysAddr, VirtAddr};
+pub use bits::{BitField, BitNames, BitTable};
+pub use descriptors::{Gate, GateKind, Selector, Tss64};
+pub use entry::{Entry, Kind};
+pub use leaves::{Hole, HoleWhy, Item, Leaf, Leaves, Progress, Range, leaves};
+pub use level::{Level, PageSize};
+pub use memory::{PhysMemory, ReadError};
+pub use memory_type::MemoryType;
+pub use paging::Paging;
+pub use registers::{Registers, TablePointer};
+pub use rights::{Right, Rights};
+pub use runs::{Filter, Merge, Row, Run, Runs, runs};
+pub use segments::{Segment, SegmentKind};
+#[cfg(any(test, feature = "simulated"))]
+pub use simulated::Simulated;
+pub use vectors::VectorKind;
+pub use virt::{VirtError, read_virt};
+pub use walk::{End, Step, Walk, walk};
