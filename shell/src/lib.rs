@@ -1,1 +1,34 @@
-//! To be filled.
+//! A line of text in, lines of text out.
+//!
+//! This crate is everything between a key and an answer: the line editor, the grammar,
+//! the commands, the pager and the frames that programs read. It runs the same in the
+//! kernel, in a test on a machine made of maps, and on a host attached to a machine,
+//! because it sees each of them as a [`Target`] and whoever is typing as a [`Terminal`].
+//!
+//! Nothing here allocates, and nothing read from a target or typed by a person panics.
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+mod command;
+mod commands;
+mod complete;
+mod decoder;
+mod editor;
+mod error;
+pub mod framing;
+mod grammar;
+mod output;
+mod registers;
+mod run;
+mod session;
+mod status;
+mod target;
+mod terminal;
+
+pub use decoder::Decoder;
+use error::Error;
+pub use session::Shell;
+pub use status::Status;
+pub use target::{Clock, Cpu, FrameTotals, Frames, Power, PowerError, Region, Target};
+pub use terminal::{Key, Sink, Terminal};

@@ -1,0 +1,236 @@
+//! What a command is, and what it gets.
+
+use machine::{PhysAddr, Registers, VirtAddr};
+
+use crate::editor::History;
+use crate::error::excerpt;
+use crate::grammar::expression::{Names, evaluate};
+use crate::grammar::word::Word;
+use crate::output::Output;
+use crate::registers;
+use crate::{Cpu, Error, Region, Status, Target};
+
+/// A command: everything `help`, Tab, the manual and the shell know about it.
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    pub(crate) group: Group,
+    /// The arguments, as `<needed>` and `[optional]`.
+    pub(crate) usage: &'static str,
+    /// One line, without a full stop.
+    pub(crate) summary: &'static str,
+    /// Paragraphs, as plain text that is also good Markdown.
+    pub(crate) help: &'static str,
+    /// Lines to type, and why one would.
+    pub(crate) examples: &'static [(&'static str, &'static str)],
+    /// What Tab offers at each argument; the last one stands for all that follow.
+    pub(crate) args: &'static [ArgKind],
+    pub(crate) run: fn(&mut Context<'_>, &mut Args<'_>) -> Result<(), Error>,
+}
+
+/// What a command is about; `help` lists them so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// Page tables and memory.
+    Memory,
+    /// Registers and descriptor tables.
+    Processor,
+    /// Numbers, checks, scripts.
+    Scripting,
+    /// The shell and the machine it runs on.
+    Session,
+}
+
+impl Group {
+    pub(crate) const ALL: [Group; 4] = [
+        Group::Memory,
+        Group::Processor,
+        Group::Scripting,
+        Group::Session,
+    ];
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Group::Memory => "Page tables and memory",
+            Group::Processor => "Processor",
+            Group::Scripting => "Numbers and scripts",
+            Group::Session => "Session and machine",
+        }
+    }
+}
+
+/// What Tab can offer for an argument. Registers are offered after `$` everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ArgKind {
+    /// Anything: nothing to offer.
+    Any,
+    /// A root of page tables, or one of these words.
+    Root(&'static [&'static str]),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// The name of a command.
+    Command,
+    /// A whole command with its own arguments.
+    Line,
+}
+
+/// What the shell remembers between commands.
+pub(crate) struct State {
+    /// `$_`.
+    pub(crate) value: u64,
+    /// `$?`.
+    pub(crate) status: Status,
+    /// Whether output is framed, and whether it shall be once the line is done.
+    pub(crate) framed: bool,
+    pub(crate) framing: Option<bool>,
+    /// The number of the last frame.
+    pub(crate) seq: u64,
+}
+
+impl State {
+    pub(crate) const fn new() -> Self {
+        State {
+            value: 0,
+            status: Status::Ok,
+            framed: false,
+            framing: None,
+            seq: 0,
+        }
+    }
+}
+
+/// What a command works with.
+pub(crate) struct Context<'a> {
+    pub(crate) target: &'a mut dyn Target,
+    pub(crate) out: Output<'a>,
+    pub(crate) state: &'a mut State,
+    pub(crate) history: &'a History,
+    /// How many commands wait for the one that runs.
+    pub(crate) depth: u8,
+}
+
+impl Context<'_> {
+    /// The registers, of a target that has some.
+    pub(crate) fn registers(&mut self) -> Result<Registers, Error> {
+        self.target
+            .cpu()
+            .map(Cpu::registers)
+            .ok_or(Error::Lacks("registers"))
+    }
+
+    /// The root that CR3 names.
+    pub(crate) fn cr3(&mut self) -> Result<PhysAddr, Error> {
+        Ok(PhysAddr(self.registers()?.cr3))
+    }
+
+    /// The value of an expression.
+    pub(crate) fn evaluate(&mut self, text: &str) -> Result<u64, Error> {
+        evaluate(text, self)
+    }
+
+    /// The region an address lies in.
+    pub(crate) fn region(&self, va: VirtAddr) -> Option<Region> {
+        let regions = self.target.regions();
+        regions.iter().find(|region| region.contains(va)).copied()
+    }
+
+    /// Fails if Ctrl-C has been pressed.
+    pub(crate) fn check_interrupt(&mut self) -> Result<(), Error> {
+        match self.out.interrupted() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Names for Context<'_> {
+    fn value(&mut self, name: &str) -> Result<u64, Error> {
+        match name {
+            "_" => Ok(self.state.value),
+            "?" => Ok(self.state.status.code()),
+            _ => registers::value(&self.registers()?, name)
+                .ok_or_else(|| Error::NoRegister(excerpt(name))),
+        }
+    }
+
+    fn symbol(&mut self, _name: &str) -> Result<u64, Error> {
+        Err(Error::Lacks("symbols"))
+    }
+}
+
+/// A command's arguments, taken from the left.
+pub(crate) struct Args<'a> {
+    rest: &'a str,
+    /// What followed the name after a slash: `16g` of `x/16g`.
+    pub(crate) suffix: Option<&'a str>,
+}
+
+impl<'a> Args<'a> {
+    pub(crate) fn new(rest: &'a str, suffix: Option<&'a str>) -> Self {
+        Args {
+            rest: rest.trim(),
+            suffix,
+        }
+    }
+
+    /// The next word.
+    pub(crate) fn word(&mut self) -> Option<Word<'a>> {
+        let (word, rest) = Word::first(self.rest)?;
+        self.rest = rest.trim_start();
+        Some(word)
+    }
+
+    /// The next word, left where it is.
+    pub(crate) fn peek(&self) -> Option<Word<'a>> {
+        Word::first(self.rest).map(|(word, _)| word)
+    }
+
+    /// All that is left, as it was typed.
+    pub(crate) fn rest(&mut self) -> &'a str {
+        core::mem::take(&mut self.rest)
+    }
+
+    /// Refuses whatever is left.
+    pub(crate) fn done(&mut self) -> Result<(), Error> {
+        match self.word() {
+            Some(word) => Err(Error::Unexpected(excerpt(word.0))),
+            None => Ok(()),
+        }
+    }
+
+    /// A number that must be given; `what` it is, for when it is not.
+    pub(crate) fn number(
+        &mut self,
+        context: &mut Context<'_>,
+        what: &'static str,
+    ) -> Result<u64, Error> {
+        let word = self.word().ok_or(Error::Missing(what))?;
+        context.evaluate(word.text()?)
+    }
+
+    /// A virtual address that must be given.
+    pub(crate) fn virt(&mut self, context: &mut Context<'_>) -> Result<VirtAddr, Error> {
+        self.number(context, "address").map(VirtAddr)
+    }
+
+    /// The next word as a root; CR3 if there is none.
+    pub(crate) fn root(&mut self, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+        match self.word() {
+            Some(word) => root(word.text()?, context),
+            None => context.cr3(),
+        }
+    }
+}
+
+/// A root as it is spelled everywhere: a number (the physical address of a PML4), `cr3`,
+/// `master`, a pid or `@name`. No table is below 4096, so smaller numbers are pids.
+pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+    match text {
+        "cr3" => context.cr3(),
+        "master" => context.target.master().ok_or(Error::Lacks("master table")),
+        _ if text.starts_with('@') => Err(Error::Lacks("snapshots")),
+        _ => match context.evaluate(text)? {
+            0..0x1000 => Err(Error::Lacks("processes")),
+            at => Ok(PhysAddr(at)),
+        },
+    }
+}

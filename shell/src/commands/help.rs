@@ -1,0 +1,83 @@
+//! `help`: what there is to type, and how.
+
+use core::fmt::{self, Write};
+
+use super::{COMMANDS, find};
+use crate::Error;
+use crate::command::{ArgKind, Args, Command, Context, Group};
+
+pub(super) const COMMAND: Command = Command {
+    name: "help",
+    group: Group::Session,
+    usage: "[command]",
+    summary: "list the commands, or explain one",
+    help: "Alone, lists the commands by group. With a name, shows how that command is used and examples of it; `NAME --help` does the same. A name may be shortened as long as it stays the only one, here and everywhere.",
+    examples: &[
+        ("help", "what there is"),
+        ("help walk", "how to use `walk`"),
+    ],
+    args: &[ArgKind::Command],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let Some(word) = args.word() else {
+        return Ok(list(&mut context.out)?);
+    };
+    args.done()?;
+    Ok(describe(find(word.text()?)?, &mut context.out)?)
+}
+
+fn list(out: &mut dyn Write) -> fmt::Result {
+    for group in Group::ALL {
+        writeln!(out, "{}", group.title())?;
+        for command in COMMANDS.iter().filter(|command| command.group == group) {
+            writeln!(out, "  {:<9} {}", command.name, command.summary)?;
+        }
+    }
+    writeln!(out, "`help NAME` explains one; Tab completes")
+}
+
+/// Explains one command.
+pub(crate) fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
+    let Command {
+        name,
+        usage,
+        summary,
+        help,
+        ..
+    } = command;
+    let gap = if usage.is_empty() || usage.starts_with("[/") {
+        ""
+    } else {
+        " "
+    };
+    writeln!(out, "{name}: {summary}")?;
+    writeln!(out, "usage: {name}{gap}{usage}")?;
+    for paragraph in help.lines() {
+        wrap(paragraph, out)?;
+    }
+    for (line, why) in command.examples {
+        writeln!(out, "  {line:<34} # {why}")?;
+    }
+    Ok(())
+}
+
+/// Writes a paragraph in lines of at most 78 columns, so that nothing is broken mid-word.
+fn wrap(paragraph: &str, out: &mut dyn Write) -> fmt::Result {
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > 78 {
+            writeln!(out)?;
+            column = 0;
+        }
+        if column > 0 {
+            write!(out, " ")?;
+            column += 1;
+        }
+        write!(out, "{word}")?;
+        column += width;
+    }
+    writeln!(out)
+}

@@ -1,0 +1,47 @@
+//! The commands, one file each, and the table that `help`, Tab and the manual are made from.
+
+mod echo;
+pub(crate) mod help;
+
+use crate::Error;
+use crate::command::Command;
+use crate::error::excerpt;
+
+/// Every command, in the order in which `help` lists them within their group.
+pub(crate) const COMMANDS: &[&Command] = &[&help::COMMAND, &echo::COMMAND];
+
+/// The command with this name, or the only one whose name begins so.
+pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == name) {
+        return Ok(command);
+    }
+    let mut matching = COMMANDS
+        .iter()
+        .filter(|command| command.name.starts_with(name));
+    match (matching.next(), matching.next()) {
+        (Some(command), None) => Ok(command),
+        (Some(a), Some(b)) => Err(Error::AmbiguousCommand(excerpt(name), a.name, b.name)),
+        (None, _) => {
+            let near = COMMANDS.iter().map(|command| command.name);
+            let near = near.filter(|known| is_near(name, known)).next();
+            Err(Error::UnknownCommand(excerpt(name), near))
+        }
+    }
+}
+
+/// Whether one slip of the finger lies between two words: a letter wrong, missing, added,
+/// or swapped with its neighbour.
+fn is_near(typed: &str, name: &str) -> bool {
+    let (typed, name) = (typed.as_bytes(), name.as_bytes());
+    let same = typed.iter().zip(name).take_while(|(a, b)| a == b).count();
+    let (Some(typed), Some(name)) = (typed.get(same..), name.get(same..)) else {
+        return false;
+    };
+    match (typed, name) {
+        ([a, b, typed @ ..], [c, d, name @ ..]) if a == d && b == c && typed == name => true,
+        ([_, typed @ ..], [_, name @ ..]) if typed == name => true,
+        ([_, typed @ ..], name) if typed == name => true,
+        (typed, [_, name @ ..]) => typed == name,
+        _ => false,
+    }
+}

@@ -1,0 +1,123 @@
+//! What Tab can offer, worked out from the line alone.
+
+use crate::command::{ArgKind, Command};
+use crate::commands::{self, COMMANDS};
+use crate::grammar::line::first_command;
+use crate::grammar::word::Word;
+use crate::registers;
+
+/// The roots that have names.
+const ROOTS: &[&str] = &["cr3", "master"];
+
+/// What could stand where a line ends.
+pub(crate) struct Completion<'a> {
+    typed: &'a str,
+    offers: Offers,
+    command: Option<&'static Command>,
+}
+
+#[derive(Clone, Copy)]
+enum Offers {
+    Nothing,
+    Commands,
+    Registers,
+    Words(&'static [&'static str]),
+    RootsAnd(&'static [&'static str]),
+}
+
+impl<'a> Completion<'a> {
+    /// Looks at the part of a line that is left of the cursor.
+    pub(crate) fn of(line: &'a str) -> Completion<'a> {
+        let mut command = line;
+        while let (_, Some(rest)) = first_command(command) {
+            command = rest;
+        }
+        Completion::of_command(command.trim_start(), 8)
+    }
+
+    /// `nesting` bounds how many times a command may be the argument of another.
+    fn of_command(text: &'a str, nesting: u8) -> Completion<'a> {
+        let name = Word::first(text).filter(|(_, rest)| !rest.is_empty());
+        let Some((name, mut rest)) = name else {
+            return Completion::new(text, Offers::Commands, None);
+        };
+        let Some(command) = commands::find(name.0).ok() else {
+            return Completion::new("", Offers::Nothing, None);
+        };
+        let mut position = 0_usize;
+        loop {
+            rest = rest.trim_start();
+            let kind = command.args.get(position).or(command.args.last());
+            let kind = kind.copied().unwrap_or(ArgKind::Any);
+            if kind == ArgKind::Line && nesting > 0 {
+                return Completion::of_command(rest, nesting - 1);
+            }
+            match Word::first(rest) {
+                Some((_, after)) if !after.is_empty() => rest = after,
+                _ => return Completion::of_argument(rest, kind, command),
+            }
+            position = position.saturating_add(1);
+        }
+    }
+
+    fn of_argument(typed: &'a str, kind: ArgKind, command: &'static Command) -> Completion<'a> {
+        // Only the register of `($rsp+` is being typed, not the whole expression.
+        let dollar = typed.rfind('$').and_then(|at| typed.get(at + 1..));
+        let register = dollar.filter(|name| {
+            name.chars()
+                .all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+        });
+        if let Some(name) = register {
+            return Completion::new(name, Offers::Registers, Some(command));
+        }
+        let offers = match kind {
+            ArgKind::Any | ArgKind::Line => Offers::Nothing,
+            ArgKind::Root(words) => Offers::RootsAnd(words),
+            ArgKind::Words(words) => Offers::Words(words),
+            ArgKind::Command => Offers::Commands,
+        };
+        Completion::new(typed, offers, Some(command))
+    }
+
+    fn new(typed: &'a str, offers: Offers, command: Option<&'static Command>) -> Self {
+        Completion {
+            typed,
+            offers,
+            command,
+        }
+    }
+
+    /// The beginning that is there already.
+    pub(crate) fn typed(&self) -> &'a str {
+        self.typed
+    }
+
+    /// Whether a blank follows what is completed. An expression may go on.
+    pub(crate) fn ends_word(&self) -> bool {
+        !matches!(self.offers, Offers::Registers)
+    }
+
+    /// Calls `each` with everything that begins like what is typed.
+    pub(crate) fn each(&self, each: &mut dyn FnMut(&'static str)) {
+        let mut all = |words: &[&'static str]| {
+            for word in words.iter().filter(|word| word.starts_with(self.typed)) {
+                each(word);
+            }
+        };
+        match self.offers {
+            Offers::Nothing => {}
+            Offers::Words(words) => all(words),
+            Offers::RootsAnd(words) => {
+                all(ROOTS);
+                all(words);
+            }
+            Offers::Commands => COMMANDS.iter().for_each(|command| all(&[command.name])),
+            Offers::Registers => registers::each_name(self.typed, each),
+        }
+    }
+
+    /// The name and the arguments of the command whose argument is being typed.
+    pub(crate) fn usage(&self) -> Option<(&'static str, &'static str)> {
+        self.command.map(|command| (command.name, command.usage))
+    }
+}

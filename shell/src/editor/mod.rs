@@ -1,0 +1,185 @@
+//! The line editor: keys in, a line out, the same on a serial line and on a keyboard.
+
+mod history;
+mod tab;
+mod text;
+mod view;
+
+use heapless::String;
+
+pub(crate) use history::History;
+pub(crate) use text::LINE_BYTES;
+
+use crate::{Key, Sink, Terminal};
+use text::Text;
+use view::View;
+
+/// Reads lines. It keeps the last line until the next one is begun.
+pub(crate) struct Editor {
+    text: Text,
+    view: View,
+    /// What was being typed before history was looked through.
+    draft: String<LINE_BYTES>,
+    /// How far back in history the line shown is; 0 is the draft.
+    age: usize,
+    /// Characters were dropped because the line was full.
+    overflowed: bool,
+    /// The last key was a Tab that could not decide.
+    tabbed: bool,
+}
+
+/// How reading a line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// There is a line.
+    Line,
+    /// There was one, but it did not fit.
+    TooLong,
+    /// Ctrl-C.
+    Abandoned,
+    /// No more keys will come.
+    Closed,
+}
+
+/// How to read: what differs between a person and a program typing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Where the prompt and the echo go.
+    pub(crate) echo: Sink,
+    /// Whether Tab completes; if not, it is a blank.
+    pub(crate) completes: bool,
+}
+
+impl Editor {
+    pub(crate) const fn new() -> Self {
+        Editor {
+            text: Text::new(),
+            view: View::new(),
+            draft: String::new(),
+            age: 0,
+            overflowed: false,
+            tabbed: false,
+        }
+    }
+
+    /// The line last read.
+    pub(crate) fn line(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// Prompts and reads a line; the cursor is then at the start of a new row.
+    pub(crate) fn read(
+        &mut self,
+        terminal: &mut dyn Terminal,
+        history: &History,
+        manner: Manner,
+    ) -> Read {
+        self.text.set("");
+        self.age = 0;
+        self.overflowed = false;
+        self.tabbed = false;
+        self.view.begin(&self.text, terminal, manner.echo);
+        loop {
+            let Some(key) = terminal.key() else {
+                terminal.write(manner.echo, "\n");
+                return Read::Closed;
+            };
+            let tabbed = core::mem::take(&mut self.tabbed);
+            match key {
+                Key::Enter => {
+                    terminal.write(manner.echo, "\n");
+                    return match self.overflowed {
+                        true => Read::TooLong,
+                        false => Read::Line,
+                    };
+                }
+                Key::Ctrl('c') => {
+                    self.view.abandon(&self.text, terminal, manner.echo);
+                    return Read::Abandoned;
+                }
+                Key::Ctrl('l') => {
+                    terminal.write(manner.echo, "\x1b[H\x1b[J");
+                    self.view.begin(&self.text, terminal, manner.echo);
+                }
+                Key::Char(c) => self.insert(c, terminal, manner.echo),
+                Key::Tab if !manner.completes => self.insert(' ', terminal, manner.echo),
+                // Whatever is on a line that will be refused, completing it helps nobody.
+                Key::Tab if self.overflowed => {}
+                Key::Tab => self.complete(tabbed, terminal, manner.echo),
+                Key::Up | Key::Ctrl('p') => {
+                    self.recall(self.age + 1, history, terminal, manner.echo);
+                }
+                Key::Down | Key::Ctrl('n') => {
+                    if let Some(age) = self.age.checked_sub(1) {
+                        self.recall(age, history, terminal, manner.echo);
+                    }
+                }
+                _ => self.edit(key, terminal, manner.echo),
+            }
+        }
+    }
+
+    fn insert(&mut self, c: char, terminal: &mut dyn Terminal, echo: Sink) {
+        if c.is_control() {
+            return;
+        }
+        if self.overflowed || !self.text.insert(c) {
+            if !self.overflowed {
+                terminal.write(echo, "\x07");
+            }
+            self.overflowed = true;
+            return;
+        }
+        self.view.inserted(c, &self.text, terminal, echo);
+    }
+
+    /// The keys that move or change; every other key is nothing.
+    fn edit(&mut self, key: Key, terminal: &mut dyn Terminal, echo: Sink) {
+        let text = &mut self.text;
+        let before = (text.as_str().len(), text.before().len());
+        match key {
+            Key::Left | Key::Ctrl('b') => text.go(Text::left),
+            Key::Right | Key::Ctrl('f') => text.go(Text::right),
+            Key::Home | Key::Ctrl('a') => text.go(Text::start),
+            Key::End | Key::Ctrl('e') => text.go(Text::end),
+            Key::WordLeft | Key::Alt('b') => text.go(Text::word_left),
+            Key::WordRight | Key::Alt('f') => text.go(Text::word_right),
+            Key::Backspace | Key::Ctrl('h') => text.delete_back(Text::left),
+            Key::Delete | Key::Ctrl('d') => text.delete_ahead(Text::right),
+            Key::Ctrl('w') => text.delete_back(Text::blank_left),
+            Key::Ctrl('u') => text.delete_back(Text::start),
+            Key::Ctrl('k') => text.delete_ahead(Text::end),
+            Key::Alt('d') => text.delete_ahead(Text::word_right),
+            Key::Ctrl('t') => {
+                text.transpose();
+                return self.view.redraw(&self.text, terminal, echo);
+            }
+            _ => return,
+        }
+        let (length, cursor) = before;
+        if self.text.as_str().len() != length {
+            // With nothing left there is nothing missing either.
+            self.overflowed &= !self.text.as_str().is_empty();
+            self.view.redraw(&self.text, terminal, echo);
+        } else if self.text.before().len() != cursor {
+            self.view.moved(&self.text, terminal, echo);
+        }
+    }
+
+    fn recall(&mut self, age: usize, history: &History, terminal: &mut dyn Terminal, echo: Sink) {
+        if self.age == 0 {
+            self.draft.clear();
+            let _ = self.draft.push_str(self.text.as_str());
+        }
+        match age {
+            0 => self.text.set(&self.draft),
+            _ => match history.back(age) {
+                Some(line) => self.text.set(line),
+                None => return,
+            },
+        }
+        self.age = age;
+        self.overflowed = false;
+        self.view.redraw(&self.text, terminal, echo);
+    }
+}

@@ -1,0 +1,80 @@
+//! Tab: completes, then lists, then shows how the command is used.
+
+use core::fmt::Write;
+
+use heapless::String;
+
+use super::Editor;
+use crate::complete::Completion;
+use crate::{Sink, Terminal};
+
+impl Editor {
+    /// One Tab; `again` if the key before was a Tab that left a choice.
+    pub(super) fn complete(&mut self, again: bool, terminal: &mut dyn Terminal, echo: Sink) {
+        let completion = Completion::of(self.text.before());
+        let mut count = 0_usize;
+        let mut common = "";
+        let mut longest = 0;
+        completion.each(&mut |candidate| {
+            common = match count {
+                0 => candidate,
+                _ => shared(common, candidate),
+            };
+            count = count.saturating_add(1);
+            longest = candidate.len().max(longest);
+        });
+
+        if count == 0 {
+            return match completion.usage() {
+                Some((name, usage)) => {
+                    let mut line = String::<160>::new();
+                    let _ = write!(line, "\nusage: {name} {usage}\n");
+                    terminal.write(echo, line.trim_end_matches([' ', '\n']));
+                    terminal.write(echo, "\n");
+                    self.view.begin(&self.text, terminal, echo);
+                }
+                None => terminal.write(echo, "\x07"),
+            };
+        }
+        let missing = common.get(completion.typed().len()..).unwrap_or("");
+        if !missing.is_empty() || count == 1 {
+            let blank = count == 1 && completion.ends_word();
+            for c in missing.chars() {
+                self.insert(c, terminal, echo);
+            }
+            if blank {
+                self.insert(' ', terminal, echo);
+            }
+            return;
+        }
+        if !again {
+            self.tabbed = true;
+            return terminal.write(echo, "\x07");
+        }
+
+        let (columns, _) = terminal.size();
+        let cell = longest + 2;
+        let across = (usize::from(columns).saturating_sub(1) / cell).max(1);
+        let mut index = 0_usize;
+        completion.each(&mut |candidate| {
+            let first = index.is_multiple_of(across);
+            terminal.write(echo, if first { "\n" } else { "" });
+            terminal.write(echo, candidate);
+            index = index.saturating_add(1);
+            if !index.is_multiple_of(across) && index < count {
+                for _ in candidate.len()..cell {
+                    terminal.write(echo, " ");
+                }
+            }
+        });
+        terminal.write(echo, "\n");
+        self.view.begin(&self.text, terminal, echo);
+    }
+}
+
+/// What two words begin with.
+fn shared<'a>(a: &'a str, b: &str) -> &'a str {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
+    let bytes = same.map(|(a, _)| a.len_utf8()).sum::<usize>();
+    a.get(..bytes).unwrap_or("")
+}

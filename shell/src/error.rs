@@ -1,0 +1,162 @@
+//! What can go wrong, in the words a person reads.
+//!
+//! One line each, lower case, no full stop. The command's name is put in front once, by
+//! whoever ran it.
+
+use core::fmt;
+
+use heapless::String;
+use machine::{ReadError, VirtError};
+
+use crate::PowerError;
+use crate::grammar::expression::Comparison;
+
+/// A piece of what was typed, short enough to be quoted in a message.
+pub(crate) type Excerpt = String<40>;
+
+/// As much of `text` as fits, with `...` if that is not all.
+pub(crate) fn excerpt(text: &str) -> Excerpt {
+    let mut excerpt = Excerpt::new();
+    if excerpt.push_str(text).is_ok() {
+        return excerpt;
+    }
+    let room = excerpt.capacity() - "...".len();
+    for c in text.chars() {
+        if excerpt.len() + c.len_utf8() > room {
+            break;
+        }
+        let _ = excerpt.push(c);
+    }
+    let _ = excerpt.push_str("...");
+    excerpt
+}
+
+/// Why a command did not do what was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Error {
+    /// A quote that is never closed.
+    OpenQuote(char),
+    /// Quotes inside a word that has to be understood.
+    PartlyQuoted,
+    /// A line longer than this many bytes.
+    LineTooLong(usize),
+    /// No command has this name; one that is spelled nearly so.
+    UnknownCommand(Excerpt, Option<&'static str>),
+    /// Several commands begin like this, among them these two.
+    AmbiguousCommand(Excerpt, &'static str, &'static str),
+    /// Something that must be given was not.
+    Missing(&'static str),
+    /// An argument too many.
+    Unexpected(Excerpt),
+    /// A word that means nothing in its place, and what would.
+    Unknown(Excerpt, &'static str),
+    /// Text that is no expression.
+    Unreadable(Excerpt),
+    /// A word where a number should be.
+    NotANumber(Excerpt),
+    /// Hex digits without `0x`.
+    HexWithoutPrefix(Excerpt),
+    /// `$name` that nothing has.
+    NoRegister(Excerpt),
+    /// A parenthesis that is never closed.
+    OpenParenthesis,
+    /// Too many parentheses or repetitions inside each other.
+    TooDeep,
+    /// A number of more than 64 bits.
+    TooLarge,
+    /// A negative number.
+    BelowZero,
+    /// Division by zero.
+    DivisionByZero,
+    /// Two ends of a range in the wrong order.
+    BackwardRange,
+    /// The target has none of these.
+    Lacks(&'static str),
+    /// Physical memory could not be read.
+    Read(ReadError),
+    /// Virtual memory could not be read.
+    Virt(VirtError),
+    /// A condition that is false, and the comparison that made it so.
+    False(Excerpt, Option<Comparison>),
+    /// `repeat` stopped at this round of so many.
+    Round(u64, u64),
+    /// Ctrl-C, in this round.
+    InterruptedRound(u64),
+    /// A command inside this one failed, and has said why.
+    Reported,
+    /// The machine is still on.
+    Power(PowerError),
+    /// Anything that needs no values to be said.
+    Said(&'static str),
+    /// Ctrl-C.
+    Interrupted,
+    /// The output ended: the reader left, or interrupted.
+    Output,
+}
+
+impl From<fmt::Error> for Error {
+    fn from(_: fmt::Error) -> Self {
+        Error::Output
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(why: ReadError) -> Self {
+        Error::Read(why)
+    }
+}
+
+impl From<VirtError> for Error {
+    fn from(why: VirtError) -> Self {
+        Error::Virt(why)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::OpenQuote(quote) => {
+                write!(f, "the quote {quote} is never closed; nothing was run")
+            }
+            Error::PartlyQuoted => write!(f, "quote all of a word or none of it"),
+            Error::LineTooLong(most) => {
+                write!(f, "the line is longer than {most} bytes; nothing was run")
+            }
+            Error::UnknownCommand(word, None) => {
+                write!(f, "no command is called `{word}`; `help` lists them")
+            }
+            Error::UnknownCommand(word, Some(near)) => {
+                write!(f, "no command is called `{word}`; did you mean `{near}`?")
+            }
+            Error::AmbiguousCommand(word, a, b) => {
+                write!(f, "`{word}` could be `{a}` or `{b}`")
+            }
+            Error::Missing(what) => write!(f, "which {what}?"),
+            Error::Unexpected(word) => write!(f, "`{word}` is one argument too many"),
+            Error::Unknown(word, expected) => write!(f, "`{word}` is not {expected}"),
+            Error::Unreadable(text) => write!(f, "cannot make sense of `{text}`"),
+            Error::NotANumber(word) => write!(f, "`{word}` is not a number"),
+            Error::HexWithoutPrefix(word) => {
+                write!(f, "`{word}` is not a number; hex is written 0x{word}")
+            }
+            Error::NoRegister(name) => write!(f, "no register is called `${name}`"),
+            Error::OpenParenthesis => write!(f, "a parenthesis is never closed"),
+            Error::TooDeep => write!(f, "too deeply nested"),
+            Error::TooLarge => write!(f, "the number does not fit in 64 bits"),
+            Error::BelowZero => write!(f, "the number is below zero"),
+            Error::DivisionByZero => write!(f, "division by zero"),
+            Error::BackwardRange => write!(f, "the range ends before it begins"),
+            Error::Lacks(what) => write!(f, "this target has no {what}"),
+            Error::Read(why) => write!(f, "{why}"),
+            Error::Virt(why) => write!(f, "{why}"),
+            Error::False(text, None) => write!(f, "`{text}` is false"),
+            Error::False(text, Some(values)) => write!(f, "`{text}` is false: {values}"),
+            Error::Round(round, of) => write!(f, "stopped at round {round} of {of}"),
+            Error::InterruptedRound(round) => write!(f, "interrupted in round {round}"),
+            Error::Reported => write!(f, "a command in it failed"),
+            Error::Power(why) => write!(f, "{why}"),
+            Error::Said(text) => f.write_str(text),
+            Error::Interrupted | Error::Output => write!(f, "interrupted"),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! How a line is read: commands, words, numbers, expressions.
+
+pub(crate) mod expression;
+pub(crate) mod line;
+pub(crate) mod word;

@@ -1,0 +1,311 @@
+//! Where commands write: to a person page by page, or to a program in frames.
+//!
+//! Commands write with `write!` and `?`. A write fails once the reader has left the pager
+//! or pressed Ctrl-C, and from then on every write fails, so a command unwinds from
+//! wherever it is and nothing more is shown.
+
+use core::fmt::{self, Write};
+
+use crate::framing::Checksum;
+use crate::{Key, Sink, Terminal};
+
+/// How a command's output reaches its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// To a person, who is asked at the end of each page.
+    Paged,
+    /// To whoever reads, without a pause.
+    Plain,
+    /// Plain to the screen; marked, escaped and counted to the wire.
+    Framed,
+}
+
+/// Why no more output is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The reader chose to stop reading.
+    Left,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// The writer that commands get.
+pub(crate) struct Output<'a> {
+    terminal: &'a mut dyn Terminal,
+    mode: Mode,
+    ended: Option<Ended>,
+    /// Columns written on the row the cursor is in.
+    column: usize,
+    /// Rows finished since the page began.
+    rows: usize,
+    /// Rows a page has; `None` once the reader wants no more pauses.
+    page: Option<usize>,
+    columns: usize,
+    /// Of the frame: what its lines are, whether one is open.
+    sum: Checksum,
+    lines: u64,
+    open: bool,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(terminal: &'a mut dyn Terminal, mode: Mode) -> Self {
+        let (columns, rows) = terminal.size();
+        let page = match mode {
+            // Two rows are the least that can show something above the question.
+            Mode::Paged if rows > 0 => Some(usize::from(rows.max(2)) - 1),
+            _ => None,
+        };
+        Output {
+            terminal,
+            mode,
+            ended: None,
+            column: 0,
+            rows: 0,
+            page,
+            columns: usize::from(columns).max(1),
+            sum: Checksum::new(),
+            lines: 0,
+            open: false,
+        }
+    }
+
+    /// Whether Ctrl-C has been pressed. For loops that may run long without a line of output.
+    pub(crate) fn interrupted(&mut self) -> bool {
+        if self.ended.is_none() && self.terminal.interrupted() {
+            self.ended = Some(Ended::Interrupted);
+        }
+        self.ended == Some(Ended::Interrupted)
+    }
+
+    /// Why writes fail, if they do.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    /// Sends terminal control to whoever sees one, past pages and frames.
+    pub(crate) fn control(&mut self, text: &str) {
+        let sink = match self.mode {
+            Mode::Framed => Sink::Screen,
+            _ => Sink::All,
+        };
+        self.terminal.write(sink, text);
+    }
+
+    /// Lets the next command of the line begin with a full page, unless Ctrl-C ended all.
+    pub(crate) fn next_command(&mut self) {
+        if self.ended == Some(Ended::Left) {
+            self.ended = None;
+        }
+    }
+
+    /// Starts a new line if one has been begun: after output without a line feed.
+    pub(crate) fn finish_line(&mut self) {
+        if self.column > 0 || self.open {
+            self.column = 0;
+            self.plain("\n");
+            self.close();
+        }
+    }
+
+    /// Shows the message of a failed command, even when output has ended.
+    pub(crate) fn error(&mut self, message: &dyn fmt::Display) {
+        self.finish_line();
+        self.control("\x1b[31m");
+        // Neither of the two writers fails.
+        let _ = write!(Unpaged(self), "{message}");
+        self.control("\x1b[0m\n");
+        if self.mode == Mode::Framed {
+            let _ = write!(Marked(self, '!'), "{message}");
+            self.close();
+        }
+    }
+
+    /// Begins a frame.
+    pub(crate) fn begin_frame(&mut self, seq: u64, line: &str) {
+        let mut wire = Bare(self);
+        let _ = write!(wire, "@begin {seq} {}", Escaped(line));
+        self.terminal.write(Sink::Wire, "\n");
+    }
+
+    /// Tells the wire that frames begin.
+    pub(crate) fn announce(self, version: u32, build: &str) {
+        let mut out = self;
+        let _ = writeln!(Bare(&mut out), "@framed {version} build={build}");
+    }
+
+    /// Ends it.
+    pub(crate) fn end_frame(&mut self, seq: u64, status: crate::Status) {
+        self.finish_line();
+        let (lines, crc) = (self.lines, self.sum.value());
+        let mut wire = Bare(self);
+        let _ = writeln!(
+            wire,
+            "@end {seq} lines={lines} crc={crc:08x} status={status}"
+        );
+    }
+
+    fn plain(&mut self, text: &str) {
+        self.control(text);
+    }
+
+    /// Text of a frame, without line feeds: onto an open line, which it opens with `marker`.
+    fn frame(&mut self, marker: char, text: &str) {
+        if !self.open {
+            self.open = true;
+            self.lines = self.lines.saturating_add(1);
+            self.bytes(marker.encode_utf8(&mut [0; 4]));
+        }
+        self.bytes(text);
+    }
+
+    fn bytes(&mut self, text: &str) {
+        self.sum.add(text.as_bytes());
+        self.terminal.write(Sink::Wire, text);
+    }
+
+    fn close(&mut self) {
+        if core::mem::take(&mut self.open) {
+            self.bytes("\n");
+        }
+    }
+
+    /// One piece of output without a line feed, and then one if `ends`.
+    fn piece(&mut self, text: &str, ends: bool) -> fmt::Result {
+        if !text.is_empty() || ends {
+            self.pause()?;
+        }
+        self.control(text);
+        if self.mode == Mode::Framed && (!text.is_empty() || (ends && !self.open)) {
+            write!(Marked(self, '|'), "{text}")?;
+        }
+        let width = self.column.saturating_add(text.chars().count());
+        // A terminal that wraps makes a long line several rows.
+        self.column = width;
+        if ends {
+            self.control("\n");
+            self.close();
+            self.rows += self.column.max(1).div_ceil(self.columns);
+            self.column = 0;
+            if self.interrupted() {
+                return Err(fmt::Error);
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end of a page, asks. Only when there is more to show: so a command that
+    /// fills the page exactly does not leave a question behind.
+    fn pause(&mut self) -> fmt::Result {
+        let Some(page) = self.page.filter(|page| self.rows >= *page) else {
+            return Ok(());
+        };
+        if self.column > 0 {
+            return Ok(());
+        }
+        self.control("\x1b[7m-- more -- (space page, Enter line, q quit, a all)\x1b[0m");
+        let ended = loop {
+            match self.terminal.key() {
+                Some(Key::Char(' ') | Key::PageDown) => {
+                    self.rows = 0;
+                    break None;
+                }
+                Some(Key::Enter | Key::Down) => {
+                    self.rows = page - 1;
+                    break None;
+                }
+                Some(Key::Char('a')) => {
+                    self.page = None;
+                    break None;
+                }
+                Some(Key::Char('q') | Key::Escape) | None => break Some(Ended::Left),
+                Some(Key::Ctrl('c')) => break Some(Ended::Interrupted),
+                Some(_) => {}
+            }
+        };
+        self.control("\r\x1b[K");
+        // That Ctrl-C, if it was one, has been dealt with.
+        let _ = self.terminal.interrupted();
+        self.ended = ended;
+        match ended {
+            None => Ok(()),
+            Some(_) => Err(fmt::Error),
+        }
+    }
+}
+
+impl Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.ended.is_some() {
+            return Err(fmt::Error);
+        }
+        for line in text.split_inclusive('\n') {
+            match line.strip_suffix('\n') {
+                Some(line) => self.piece(line, true)?,
+                None => self.piece(line, false)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes to the terminal whatever has ended.
+struct Unpaged<'o, 'a>(&'o mut Output<'a>);
+
+impl Write for Unpaged<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.control(text);
+        Ok(())
+    }
+}
+
+/// Writes to the wire as it is.
+struct Bare<'o, 'a>(&'o mut Output<'a>);
+
+impl Write for Bare<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.terminal.write(Sink::Wire, text);
+        Ok(())
+    }
+}
+
+/// Writes a line of a frame, control characters escaped.
+struct Marked<'o, 'a>(&'o mut Output<'a>, char);
+
+impl Write for Marked<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let marker = self.1;
+        // An empty text still opens its line.
+        self.0.frame(marker, "");
+        for_each_escaped(text, &mut |piece| {
+            self.0.frame(marker, piece);
+            Ok(())
+        })
+    }
+}
+
+/// A text with its control characters written `\xNN`.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for_each_escaped(self.0, &mut |piece| f.write_str(piece))
+    }
+}
+
+fn for_each_escaped(text: &str, each: &mut dyn FnMut(&str) -> fmt::Result) -> fmt::Result {
+    for piece in text.split_inclusive(|c| c < ' ') {
+        let last = piece.chars().next_back().filter(|c| *c < ' ');
+        let Some(control) = last else {
+            each(piece)?;
+            continue;
+        };
+        let plain = piece.get(..piece.len() - 1).unwrap_or("");
+        if !plain.is_empty() {
+            each(plain)?;
+        }
+        let mut escape = heapless::String::<4>::new();
+        write!(escape, "\\x{:02x}", u32::from(control))?;
+        each(&escape)?;
+    }
+    Ok(())
+}

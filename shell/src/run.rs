@@ -1,0 +1,158 @@
+//! Running: a line's commands one after the other, each found by name.
+
+use core::fmt;
+
+use crate::command::{Args, Command, Context};
+use crate::commands;
+use crate::error::excerpt;
+use crate::grammar::line::{check, first_command};
+use crate::grammar::word::Word;
+use crate::output::Ended;
+use crate::{Error, Status};
+
+/// How many commands may wait for each other (`repeat 2 time repeat 2 ...`). Each of them
+/// takes room on the stack.
+const DEEPEST: u8 = 4;
+
+/// Runs the commands of a line. One that fails does not keep the next from running, but
+/// Ctrl-C ends them all. The status is the worst of theirs.
+pub(crate) fn run_line(context: &mut Context<'_>, line: &str) -> Status {
+    if let Err(error) = check(line) {
+        context.out.error(&error);
+        context.state.status = Status::Failed;
+        return Status::Failed;
+    }
+    let mut worst = Status::Ok;
+    let mut rest = Some(line);
+    while let Some(line) = rest {
+        let (command, next) = first_command(line);
+        rest = next;
+        if command.is_empty() {
+            continue;
+        }
+        let status = run_one(context, command);
+        context.state.status = status;
+        worst = worst.max(status);
+        if status == Status::Interrupted {
+            break;
+        }
+        context.out.next_command();
+    }
+    worst
+}
+
+/// Runs one command that was typed, and shows how it failed.
+fn run_one(context: &mut Context<'_>, text: &str) -> Status {
+    let Err(error) = dispatch(context, text) else {
+        context.out.finish_line();
+        return Status::Ok;
+    };
+    let interrupted = context.out.interrupted();
+    match (&error, context.out.ended()) {
+        // The reader has seen enough, and said so.
+        (Error::Output, Some(Ended::Left)) => Status::Ok,
+        (Error::Reported, _) if !interrupted => Status::Failed,
+        (Error::Interrupted | Error::InterruptedRound(_) | Error::Output, _) => {
+            show(context, text, &error);
+            Status::Interrupted
+        }
+        (Error::Reported, _) => {
+            show(context, text, &Error::Interrupted);
+            Status::Interrupted
+        }
+        _ => {
+            show(context, text, &error);
+            Status::Failed
+        }
+    }
+}
+
+/// Runs a line inside a command (`repeat`, `time`). What fails in it is shown with its own
+/// name; that it failed is then [`Error::Reported`].
+pub(crate) fn run_nested(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
+    if context.depth >= DEEPEST {
+        return Err(Error::TooDeep);
+    }
+    check(line)?;
+    context.depth += 1;
+    let result = run_nested_line(context, line);
+    context.depth -= 1;
+    result
+}
+
+fn run_nested_line(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
+    let mut result = Ok(());
+    let mut rest = Some(line);
+    while let Some(line) = rest {
+        let (command, next) = first_command(line);
+        rest = next;
+        if command.is_empty() {
+            continue;
+        }
+        match dispatch(context, command) {
+            Ok(()) => {
+                context.out.finish_line();
+                context.state.status = Status::Ok;
+            }
+            Err(error @ (Error::Output | Error::Interrupted | Error::InterruptedRound(_))) => {
+                return Err(error);
+            }
+            Err(error) => {
+                if error != Error::Reported {
+                    show(context, command, &error);
+                }
+                context.state.status = Status::Failed;
+                result = Err(Error::Reported);
+            }
+        }
+    }
+    result
+}
+
+fn dispatch(context: &mut Context<'_>, text: &str) -> Result<(), Error> {
+    let (name, rest) = Word::first(text).ok_or(Error::Missing("command"))?;
+    let name = name.text()?;
+    let (name, suffix) = match name.split_once('/') {
+        Some((name, suffix)) => (name, Some(suffix)),
+        None => (name, None),
+    };
+    let command = commands::find(name)?;
+    if suffix.is_some() && !command.usage.starts_with("[/") {
+        return Err(Error::Unknown(excerpt(text), "a command"));
+    }
+    let mut args = Args::new(rest, suffix);
+    if args.peek() == Some(Word("--help")) {
+        return commands::help::describe(command, &mut context.out).map_err(Error::from);
+    }
+    (command.run)(context, &mut args)
+}
+
+fn show(context: &mut Context<'_>, text: &str, error: &Error) {
+    context.out.error(&Named {
+        name: name_of(text),
+        error,
+    });
+}
+
+/// The full name of the command a text begins with; of an unknown one, nothing.
+fn name_of(text: &str) -> Option<&'static str> {
+    let (word, _) = Word::first(text)?;
+    let name = word.text().ok()?.split('/').next()?;
+    let command: Option<&Command> = commands::find(name).ok();
+    command.map(|command| command.name)
+}
+
+/// An error behind the name of the command it happened in.
+struct Named<'a> {
+    name: Option<&'static str>,
+    error: &'a Error,
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.name {
+            write!(f, "{name}: ")?;
+        }
+        write!(f, "{}", self.error)
+    }
+}

@@ -1,0 +1,147 @@
+//! The shell itself: reads lines, runs them, remembers what it must.
+
+use crate::command::{Context, State};
+use crate::editor::{Editor, History, LINE_BYTES, Manner, Read};
+use crate::output::{Mode, Output};
+use crate::run::run_line;
+use crate::{Error, Sink, Status, Target, Terminal, framing};
+
+/// Everything a session remembers between two lines.
+///
+/// It is about 11 KiB, so keep it in a static or another place that is not a small stack.
+/// The same session can be run again after [`run`](Shell::run) has returned.
+pub struct Shell {
+    editor: Editor,
+    session: Session,
+}
+
+/// What a line works with, apart from the editor that holds the line.
+struct Session {
+    history: History,
+    state: State,
+}
+
+impl Shell {
+    /// A session in which nothing has been typed.
+    pub const fn new() -> Self {
+        Shell {
+            editor: Editor::new(),
+            session: Session {
+                history: History::new(),
+                state: State::new(),
+            },
+        }
+    }
+
+    /// Prompts, reads lines and runs them until the terminal has no more keys.
+    ///
+    /// The output is paged, unless it is framed.
+    pub fn run(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
+        let Shell { editor, session } = self;
+        loop {
+            let framed = session.state.framed;
+            let manner = Manner {
+                echo: if framed { Sink::Screen } else { Sink::All },
+                completes: !framed,
+            };
+            let read = editor.read(terminal, &session.history, manner);
+            let line = editor.line();
+            match read {
+                Read::Closed => return,
+                Read::Abandoned => {}
+                Read::TooLong => {
+                    session.execute(
+                        line,
+                        Some(Error::LineTooLong(LINE_BYTES)),
+                        target,
+                        terminal,
+                        true,
+                    );
+                }
+                Read::Line => {
+                    session.execute(line, None, target, terminal, true);
+                }
+            }
+        }
+    }
+
+    /// Runs one line of commands as if it had been typed, and says how it ended; of several
+    /// commands, the worst. The output is not paged. It is framed after `framing on`, just
+    /// as in [`run`](Shell::run).
+    pub fn execute(
+        &mut self,
+        line: &str,
+        target: &mut dyn Target,
+        terminal: &mut dyn Terminal,
+    ) -> Status {
+        let too_long = line.len() > LINE_BYTES;
+        let refused = too_long.then_some(Error::LineTooLong(LINE_BYTES));
+        self.session.execute(line, refused, target, terminal, false)
+    }
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Session {
+    fn execute(
+        &mut self,
+        line: &str,
+        refused: Option<Error>,
+        target: &mut dyn Target,
+        terminal: &mut dyn Terminal,
+        interactive: bool,
+    ) -> Status {
+        let Session { history, state } = self;
+        if interactive && refused.is_none() {
+            history.push(line);
+        }
+        let framed = state.framed;
+        let mode = match (framed, interactive) {
+            (true, _) => Mode::Framed,
+            (false, true) => Mode::Paged,
+            (false, false) => Mode::Plain,
+        };
+        // A Ctrl-C from before this line is not meant for it.
+        let _ = terminal.interrupted();
+
+        let out = Output::new(terminal, mode);
+        let mut context = Context {
+            target,
+            out,
+            state,
+            history,
+            depth: 0,
+        };
+        if framed {
+            context.state.seq = context.state.seq.wrapping_add(1);
+            context.out.begin_frame(context.state.seq, line);
+        }
+        let status = match refused {
+            Some(error) => {
+                context.out.error(&error);
+                Status::Failed
+            }
+            None => run_line(&mut context, line),
+        };
+        if framed {
+            context.out.end_frame(context.state.seq, status);
+        } else {
+            context.out.finish_line();
+        }
+        let Context {
+            out, target, state, ..
+        } = context;
+        if let Some(framed) = state.framing.take() {
+            state.framed = framed;
+            state.seq = 0;
+            if framed {
+                out.announce(framing::VERSION, target.build_id());
+            }
+        }
+        status
+    }
+}
