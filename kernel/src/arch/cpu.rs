@@ -1,0 +1,144 @@
+//! Control registers, model-specific registers, RFLAGS and HLT, one function each.
+
+use core::arch::asm;
+
+use super::features::Features;
+use machine::PhysAddr;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer};
+use x86_64::registers::model_specific::Msr;
+
+/// IA32_PAT, which turns a page's PAT, PCD and PWT bits into a memory type.
+pub(crate) const IA32_PAT: u32 = 0x277;
+
+/// Stops taking maskable interrupts; true if they were being taken.
+pub(crate) fn interrupts_off() -> bool {
+    let were_on = x86_64::instructions::interrupts::are_enabled();
+    x86_64::instructions::interrupts::disable();
+    were_on
+}
+
+/// Takes maskable interrupts again.
+pub(crate) fn interrupts_on() {
+    x86_64::instructions::interrupts::enable();
+}
+
+/// Runs `body` with maskable interrupts off, and puts IF back as it was.
+pub(crate) fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
+    x86_64::instructions::interrupts::without_interrupts(body)
+}
+
+/// Takes interrupts and sleeps until the next one, without a gap between the two.
+///
+/// Called with interrupts off after finding nothing to do: STI delays them by one
+/// instruction, so one that is already waiting still ends the HLT.
+pub(crate) fn sleep_until_interrupt() {
+    x86_64::instructions::interrupts::enable_and_hlt();
+}
+
+/// Never returns and never wakes up, but for NMI and machine checks.
+pub(crate) fn halt() -> ! {
+    loop {
+        x86_64::instructions::interrupts::disable();
+        x86_64::instructions::hlt();
+    }
+}
+
+/// The time-stamp counter.
+pub(crate) fn cycles() -> u64 {
+    // SAFETY: RDTSC reads a counter and nothing else; CR4.TSD is clear and we are in ring 0.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// CR3 as it is, low bits included.
+pub(crate) fn cr3() -> u64 {
+    let value: u64;
+    // SAFETY: reading CR3 in ring 0 has no side effect.
+    unsafe { asm!("mov {}, cr3", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// Makes the tables at `root` the ones in use, and with that drops every cached translation.
+///
+/// # Safety
+///
+/// Until the next load, the tables at `root` must map, at the addresses they have now:
+/// the code that runs next, the current stack, the descriptor tables, and everything the
+/// kernel reaches through a reference it is holding.
+pub(crate) unsafe fn load_cr3(root: PhysAddr) {
+    // SAFETY: the caller promises that what runs next is mapped. The asm is left without
+    // `nomem` on purpose: memory may differ after it.
+    unsafe { asm!("mov cr3, {}", in(reg) root.0, options(nostack, preserves_flags)) };
+}
+
+/// CR2, the address of the last page fault.
+pub(crate) fn cr2() -> u64 {
+    let value: u64;
+    // SAFETY: reading CR2 in ring 0 has no side effect.
+    unsafe { asm!("mov {}, cr2", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// CR8, the task priority.
+pub(crate) fn cr8() -> u64 {
+    let value: u64;
+    // SAFETY: reading CR8 in ring 0 has no side effect.
+    unsafe { asm!("mov {}, cr8", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// CR0, all 64 bits.
+pub(crate) fn cr0() -> u64 {
+    Cr0::read_raw()
+}
+
+/// CR4, all 64 bits.
+pub(crate) fn cr4() -> u64 {
+    Cr4::read_raw()
+}
+
+/// IA32_EFER, all 64 bits.
+pub(crate) fn efer() -> u64 {
+    Efer::read_raw()
+}
+
+/// Sets CR0.WP, so that the kernel too obeys read-only pages.
+pub(crate) fn set_write_protect() {
+    // SAFETY: WP forbids ring-0 writes to read-only pages; the kernel makes none, its image
+    // is mapped with the rights of its segments. No other bit changes.
+    unsafe { Cr0::update(|bits| bits.insert(Cr0Flags::WRITE_PROTECT)) };
+}
+
+/// Sets SMEP, SMAP and UMIP in CR4, each only where `features` has it.
+pub(crate) fn enable_cr4(wanted: Cr4Flags, features: &Features) {
+    let mut offered = Cr4Flags::empty();
+    offered.set(
+        Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION,
+        features.smep,
+    );
+    offered.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
+    offered.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
+    // SAFETY: masked with what CPUID offers, so no bit is reserved. The kernel maps nothing
+    // with USER in its half, so SMEP and SMAP forbid nothing it does; UMIP concerns ring 3.
+    unsafe { Cr4::update(|cr4| cr4.insert(wanted & offered)) };
+}
+
+/// Reads a model-specific register.
+///
+/// # Safety
+///
+/// The register must exist on this CPU: RDMSR of an unknown one is #GP.
+pub(crate) unsafe fn read_msr(register: u32) -> u64 {
+    // SAFETY: the caller promises that the register exists.
+    unsafe { Msr::new(register).read() }
+}
+
+/// Sets IA32_PAT: field `index` becomes write-combining, the others as at power-on.
+/// Returns the new value. Only for a field that no page in use selects.
+pub(crate) fn set_write_combining(index: u8) -> u64 {
+    let shift = u32::from(index & 7) * 8;
+    let pat = machine::MemoryType::POWER_ON_PAT & !(0xff << shift) | 1 << shift;
+    // SAFETY: every x86-64 CPU has the PAT, 1 is a valid type, and changing a field that no
+    // entry selects changes no access.
+    unsafe { Msr::new(IA32_PAT).write(pat) };
+    pat
+}

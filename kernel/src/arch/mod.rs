@@ -1,0 +1,19 @@
+//! Deeds: everything here makes the processor do something that only ring 0 may.
+
+#[expect(
+    unsafe_code,
+    reason = "control registers, RFLAGS and HLT are only reachable through asm"
+)]
+pub(crate) mod cpu;
+#[expect(unsafe_code, reason = "loads the GDT, the TSS and the IDT")]
+pub(crate) mod descriptors;
+#[expect(
+    unsafe_code,
+    reason = "the assembly that every interrupt and exception enters through"
+)]
+pub(crate) mod entry;
+pub(crate) mod features;
+#[expect(unsafe_code, reason = "port I/O instructions")]
+pub(crate) mod port;
+#[expect(unsafe_code, reason = "captures the registers with assembly")]
+pub(crate) mod snapshot;

@@ -1,0 +1,217 @@
+//! From the bootloader's hand-over to the prompt.
+//!
+//! The first half runs on the bootloader's stack and tables and ends by switching to our own;
+//! the second half runs on the first kernel stack. Every stage is named before it begins, on
+//! the serial line and later on the screen, so that a boot that hangs says where.
+
+use core::fmt::{self, Write as _};
+
+use bootloader_api::BootInfo;
+use bootloader_api::info::{FrameBufferInfo, MemoryRegionKind};
+use machine::{PhysAddr, VirtAddr};
+use shell::{Shell, Sink};
+use spin::{Mutex, Once};
+
+use crate::arch::{cpu, descriptors, entry, features};
+use crate::console::{self, Both};
+use crate::devices::{keyboard, serial, timer};
+use crate::image;
+use crate::memory::physmap::LiveMemory;
+use crate::memory::stacks::{self, Stack};
+use crate::memory::{frames, heap, layout, master, physmap};
+use crate::target::{self, LiveKernel};
+use crate::terminal::Consoles;
+
+/// What the banner and `version` show.
+#[derive(Clone, Copy)]
+pub(crate) struct Summary {
+    is_uefi: bool,
+    image_base: VirtAddr,
+    framebuffer: Option<FrameBufferInfo>,
+    has_serial: bool,
+    has_keyboard: bool,
+}
+
+static SUMMARY: Once<Summary> = Once::new();
+static SHELL: Mutex<Shell> = Mutex::new(Shell::new());
+
+fn stage(name: &str) {
+    let _ = writeln!(Both, "boot: {name}");
+}
+
+/// A boot that cannot go on: says why, and stops.
+fn give_up(stage: &str, why: &dyn fmt::Debug) -> ! {
+    panic!("boot cannot go on: {stage}: {why:?}")
+}
+
+/// On the bootloader's stack: descriptor tables, frames, master table, first kernel stack.
+pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
+    let _ = cpu::interrupts_off();
+    let has_serial = serial::init();
+    console::find_pixels(info.framebuffer.as_ref());
+    stage("descriptor tables");
+    descriptors::load();
+    stage("cpu features");
+    features::enable();
+    target::set_pat(cpu::set_write_combining(master::WRITE_COMBINING));
+
+    stage("frames");
+    let Some(offset) = info.physical_memory_offset.into_option() else {
+        give_up("frames", &"the bootloader did not map physical memory");
+    };
+    physmap::init(offset, &info.memory_regions);
+    if let Err(why) = frames::init(&info.memory_regions) {
+        give_up("frames", &why);
+    }
+
+    stage("master table");
+    let framebuffer = info
+        .framebuffer
+        .as_ref()
+        .map(|fb| (fb.buffer().as_ptr() as u64, fb.info().byte_len as u64));
+    let pieces = master::Pieces {
+        framebuffer,
+        boot_stack: (info.kernel_stack_bottom, info.kernel_stack_len),
+        boot_info: (&raw const *info) as u64,
+        kernel_file: (info.kernel_addr, info.kernel_len),
+    };
+    name_regions(&pieces);
+    let mut tables = match master::build(target::paging(), &info.memory_regions, &pieces) {
+        Ok(tables) => tables,
+        Err(why) => give_up("master table", &why),
+    };
+    master::switch_to(&tables);
+
+    if cfg!(feature = "hang-in-boot") {
+        stage("hanging on purpose");
+        cpu::halt();
+    }
+
+    stage("stacks");
+    let mut tops = [0; descriptors::IST_STACKS.len()];
+    for (index, (top, (_, _, name))) in (0..).zip(tops.iter_mut().zip(descriptors::IST_STACKS)) {
+        match stacks::map_ist_stack(&mut tables, index) {
+            Ok(stack) => {
+                *top = stack.top;
+                name_stack(stack, name);
+            }
+            Err(why) => give_up("IST stacks", &why),
+        }
+    }
+    descriptors::use_ist_stacks(tops);
+    let stack = match stacks::allocate_kernel_stack(&mut tables) {
+        Ok(stack) => stack,
+        Err(why) => give_up("kernel stack", &why),
+    };
+    name_stack(stack, "kernel stack 0");
+    // No ring 3 yet; RSP0 still names a real stack, so that a stray entry would be reported.
+    descriptors::set_rsp0(stack.top);
+
+    let firmware_is_uefi = info
+        .memory_regions
+        .iter()
+        .any(|region| matches!(region.kind, MemoryRegionKind::UnknownUefi(_)));
+    SUMMARY.call_once(|| Summary {
+        is_uefi: firmware_is_uefi,
+        image_base: VirtAddr(image::base()),
+        framebuffer: info
+            .framebuffer
+            .as_ref()
+            .map(|framebuffer| framebuffer.info()),
+        has_serial,
+        has_keyboard: keyboard::init(),
+    });
+    entry::continue_on(stack.top, second_half)
+}
+
+/// On the first kernel stack: heap, screen, interrupts, shell.
+extern "C" fn second_half() -> ! {
+    stage("heap");
+    if let Err(why) = heap::init() {
+        give_up("heap", &why);
+    }
+    stage("screen");
+    console::init_screen();
+    stage("interrupts");
+    timer::init();
+    serial::enable_interrupts();
+    layout::finish();
+
+    let Some(&summary) = SUMMARY.get() else {
+        give_up("summary", &"lost")
+    };
+    let mut kernel = LiveKernel {
+        memory: LiveMemory,
+        paging: target::paging(),
+        summary,
+    };
+    let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
+    cpu::interrupts_on();
+    // The shell is the only user of this lock, for ever.
+    SHELL.lock().run(&mut kernel, &mut Consoles::new());
+    console::write(Sink::All, "the shell has ended\n");
+    cpu::halt()
+}
+
+fn name_stack(stack: Stack, name: &'static str) {
+    layout::name(stack.bottom, stack.top - stack.bottom, name);
+}
+
+fn name_regions(pieces: &master::Pieces) {
+    for segment in image::segments() {
+        layout::name(segment.address, segment.bytes, segment.name);
+    }
+    layout::name(pieces.boot_stack.0, pieces.boot_stack.1, "boot stack");
+    if let Some((start, bytes)) = pieces.framebuffer {
+        layout::name(start, bytes, "framebuffer");
+    }
+    let ram_end = physmap::ranges()
+        .and_then(|ranges| ranges.ram.iter().map(|range| range.end).max())
+        .unwrap_or(0);
+    layout::name(physmap::offset(), ram_end, "physmap");
+    layout::name(pieces.boot_info & !0xfff, 64 << 10, "boot information");
+    layout::name(layout::HEAP, layout::HEAP_BYTES, "heap");
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Ringwalk {} build {}",
+            env!("CARGO_PKG_VERSION"),
+            image::build_id()
+        )?;
+        writeln!(
+            f,
+            "firmware {}, image at {}, physmap at {}",
+            if self.is_uefi { "UEFI" } else { "BIOS" },
+            self.image_base,
+            VirtAddr(physmap::offset()),
+        )?;
+        let mib = |frames: u64| frames / 256;
+        writeln!(
+            f,
+            "memory {} MiB, {} MiB free; master PML4 at {}",
+            mib(frames::total()),
+            mib(frames::count(frames::Owner::Free)),
+            master::root().unwrap_or(PhysAddr(0)),
+        )?;
+        let features = features::get();
+        writeln!(f, "cpu {}; {features}", features.model())?;
+        match self.framebuffer {
+            Some(info) => write!(
+                f,
+                "screen {}x{}, {} bytes per pixel",
+                info.width, info.height, info.bytes_per_pixel
+            )?,
+            None => f.write_str("no screen")?,
+        }
+        let found = |found: bool| if found { "" } else { "no " };
+        writeln!(
+            f,
+            "; {}serial line; {}keyboard",
+            found(self.has_serial),
+            found(self.has_keyboard)
+        )
+    }
+}

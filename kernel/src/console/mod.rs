@@ -1,0 +1,95 @@
+//! Text out: the serial line and the screen show the same.
+
+mod emergency;
+#[expect(unsafe_code, reason = "pixels")]
+mod pixels;
+mod screen;
+
+pub(crate) use emergency::emergency;
+
+use bootloader_api::info::FrameBuffer;
+use shell::Sink;
+use spin::Mutex;
+
+use crate::devices::serial;
+use screen::Screen;
+
+/// `None` before the heap exists, and on a machine without a framebuffer.
+static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
+/// What was written before the screen was there, to be shown when it is.
+static EARLY: Mutex<heapless::String<2048>> = Mutex::new(heapless::String::new());
+
+/// Ticks between two redraws while text is pouring out.
+const REDRAW_TICKS: u64 = 5;
+
+/// Remembers where the pixels are, for faults and panics and for [`init_screen`].
+pub(crate) fn find_pixels(framebuffer: Option<&FrameBuffer>) {
+    pixels::init(framebuffer);
+}
+
+/// Starts the screen console, if there is a framebuffer, with what was written so far.
+/// Needs the heap.
+pub(crate) fn init_screen() {
+    let Some(surface) = pixels::surface() else {
+        return;
+    };
+    let mut screen = Screen::new(surface);
+    screen.write(&EARLY.lock());
+    screen.show();
+    *SCREEN.lock() = Some(screen);
+}
+
+/// Writes text. Not for interrupt handlers: they may find the locks held.
+pub(crate) fn write(sink: Sink, text: &str) {
+    if matches!(sink, Sink::All | Sink::Wire) {
+        serial::write(text);
+    }
+    if matches!(sink, Sink::All | Sink::Screen) {
+        match SCREEN.lock().as_mut() {
+            Some(screen) => screen.write(text),
+            None => {
+                // Boot prints a few hundred bytes; what does not fit is on the serial line.
+                let _ = EARLY.lock().push_str(text);
+            }
+        }
+    }
+}
+
+/// Brings the pixels up to date.
+pub(crate) fn show() {
+    if let Some(screen) = SCREEN.lock().as_mut() {
+        screen.show();
+    }
+}
+
+/// Brings the pixels up to date if that was long ago.
+pub(crate) fn show_sometimes(now: u64) {
+    if let Some(screen) = SCREEN.lock().as_mut()
+        && now.wrapping_sub(screen.shown_at) >= REDRAW_TICKS
+    {
+        screen.shown_at = now;
+        screen.show();
+    }
+}
+
+/// Turns a page of scrollback, up or down.
+pub(crate) fn scroll(up: bool) {
+    if let Some(screen) = SCREEN.lock().as_mut() {
+        screen.scroll(up);
+    }
+}
+
+/// Columns and rows of the screen.
+pub(crate) fn screen_size() -> Option<(u16, u16)> {
+    SCREEN.lock().as_ref().map(Screen::size)
+}
+
+/// `write!` to both consoles.
+pub(crate) struct Both;
+
+impl core::fmt::Write for Both {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        write(Sink::All, text);
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! COM1: the line people and scripts type on.
+//!
+//! Every byte is sent only when the transmitter says it is empty, since Bochs and real UARTs
+//! drop bytes otherwise; the wait is bounded, since a missing or stuck UART never says so.
+
+use spin::Mutex;
+use uart_16550::backend::PioBackend;
+use uart_16550::spec::registers::IER;
+use uart_16550::{BaudRate, Config, Uart16550};
+
+use crate::arch::{cpu, port};
+
+const BASE: u16 = 0x3f8;
+/// LSR polls before a byte is given up: more than the 87 us a byte takes at 115200 baud.
+const PATIENCE: u32 = 200_000;
+
+static COM1: Mutex<Option<Uart16550<PioBackend>>> = Mutex::new(None);
+
+/// Looks for the UART and sets it to 115200 8N1; false when there is none.
+pub(crate) fn init() -> bool {
+    // SAFETY: COM1's eight ports belong to this module from here on.
+    let Ok(mut uart) = (unsafe { Uart16550::new_port(BASE) }) else {
+        return false;
+    };
+    let config = Config {
+        baud_rate: BaudRate::Baud115200,
+        ..Config::default()
+    };
+    if uart.init(config).is_err() {
+        return false;
+    }
+    cpu::without_interrupts(|| *COM1.lock() = Some(uart));
+    true
+}
+
+/// Whether a UART was found.
+pub(crate) fn is_present() -> bool {
+    cpu::without_interrupts(|| COM1.lock().is_some())
+}
+
+/// Lets the UART raise IRQ 4 when bytes arrive.
+pub(crate) fn enable_interrupts() {
+    cpu::without_interrupts(|| {
+        if let Some(uart) = COM1.lock().as_mut() {
+            uart.enable_interrupts(IER::DATA_READY);
+        }
+    });
+}
+
+/// Sends text, with a CR before each LF. Bytes the UART will not take in time are dropped.
+pub(crate) fn write(text: &str) {
+    for &byte in text.as_bytes() {
+        if byte == b'\n' {
+            send(b'\r');
+        }
+        send(byte);
+    }
+}
+
+fn send(byte: u8) {
+    for _ in 0..PATIENCE {
+        let sent = cpu::without_interrupts(|| match COM1.lock().as_mut() {
+            Some(uart) => uart.try_send_byte(byte).is_ok(),
+            None => true,
+        });
+        if sent {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Hands every byte that has arrived to `take`, until it returns false ("no room").
+pub(crate) fn drain(mut take: impl FnMut(u8) -> bool, mut has_room: impl FnMut() -> bool) {
+    cpu::without_interrupts(|| {
+        let mut com1 = COM1.lock();
+        let Some(uart) = com1.as_mut() else { return };
+        // Bounded: a UART that always claims to have data must not hold us here.
+        for _ in 0..4096 {
+            if !has_room() {
+                return;
+            }
+            match uart.try_receive_byte() {
+                Ok(byte) => {
+                    if !take(byte) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+/// Sends text without any lock, for faults and panics: whoever holds the UART may be the one
+/// that failed. Call with interrupts off.
+pub(crate) fn write_emergency(text: &str) {
+    for &byte in text.as_bytes() {
+        if byte == b'\n' {
+            send_emergency(b'\r');
+        }
+        send_emergency(byte);
+    }
+}
+
+fn send_emergency(byte: u8) {
+    const TRANSMITTER_EMPTY: u8 = 1 << 5;
+    for _ in 0..PATIENCE {
+        // SAFETY: LSR is read-only but for error bits nobody needs any more.
+        let status = unsafe { port::read_u8(BASE + 5) };
+        if status & TRANSMITTER_EMPTY != 0 {
+            // SAFETY: sends one byte on our own UART; where there is no UART the write is lost.
+            unsafe { port::write_u8(BASE, byte) };
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,111 @@
+//! The 8259 interrupt controllers and the 8254 timer, which ticks 100 times a second.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use pic8259::ChainedPics;
+use spin::Mutex;
+
+use crate::arch::{cpu, port};
+
+/// Hardware interrupts come in at vectors 0x20 to 0x2f, past the CPU's own 32.
+pub(crate) const FIRST_VECTOR: u8 = 0x20;
+/// IRQ 0.
+pub(crate) const TIMER: u8 = FIRST_VECTOR;
+/// IRQ 1.
+pub(crate) const KEYBOARD: u8 = FIRST_VECTOR + 1;
+/// IRQ 4.
+pub(crate) const SERIAL: u8 = FIRST_VECTOR + 4;
+
+/// Ticks a second.
+pub(crate) const HERTZ: u64 = 100;
+/// The 8254's input clock, in Hz.
+const PIT_HZ: u64 = 1_193_182;
+
+// SAFETY: the offsets are two distinct blocks of eight vectors above the CPU's own.
+static PICS: Mutex<ChainedPics> =
+    Mutex::new(unsafe { ChainedPics::new(FIRST_VECTOR, FIRST_VECTOR + 8) });
+static TICKS: AtomicU64 = AtomicU64::new(0);
+static CYCLES_PER_SECOND: AtomicU64 = AtomicU64::new(0);
+static CYCLES_AT_START: AtomicU64 = AtomicU64::new(0);
+
+/// Remaps the PICs, lets timer, keyboard and COM1 through, and starts the timer.
+/// Call with interrupts off and the IDT loaded.
+pub(crate) fn init() {
+    calibrate();
+    {
+        let mut pics = PICS.lock();
+        // SAFETY: the IDT handles every vector the PICs can now raise.
+        unsafe { pics.initialize() };
+        // IRQs 0, 1, 2 (the second PIC) and 4.
+        // SAFETY: masking cannot raise anything; the IDT handles what is let through.
+        unsafe { pics.write_masks(!0b1_0111, 0xff) };
+    }
+    let [low, high] = u16::try_from(PIT_HZ / HERTZ).unwrap_or(0).to_le_bytes();
+    for (at, value) in [(0x43, 0x34), (0x40, low), (0x40, high)] {
+        // SAFETY: the PIT is ours; channel 0 in mode 2 raises IRQ 0 periodically.
+        unsafe { port::write_u8(at, value) };
+    }
+}
+
+/// Counts TSC cycles over 10 ms of PIT channel 2, whose output can be read at port 0x61.
+/// Leaves the rate at 0 (unknown) where the PIT does not answer.
+fn calibrate() {
+    let count = PIT_HZ / 100;
+    let [low, high] = u16::try_from(count).unwrap_or(0).to_le_bytes();
+    // SAFETY: port 0x61 gates channel 2 and the speaker; both are ours.
+    let gate = unsafe { port::read_u8(0x61) };
+    for (at, value) in [
+        (0x61, gate & !0b10 | 1),
+        (0x43, 0xb0),
+        (0x42, low),
+        (0x42, high),
+    ] {
+        // SAFETY: channel 2 in mode 0 with the speaker off: it only counts down once.
+        unsafe { port::write_u8(at, value) };
+    }
+    let start = cpu::cycles();
+    CYCLES_AT_START.store(start, Ordering::Relaxed);
+    for _ in 0..10_000_000u32 {
+        // SAFETY: reading port 0x61 changes nothing.
+        if unsafe { port::read_u8(0x61) } & 0x20 != 0 {
+            let cycles = cpu::cycles().wrapping_sub(start);
+            CYCLES_PER_SECOND.store(cycles.saturating_mul(100), Ordering::Relaxed);
+            return;
+        }
+    }
+}
+
+/// Counts a tick; called by the timer's interrupt.
+pub(crate) fn tick() {
+    TICKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Ticks so far.
+pub(crate) fn ticks() -> u64 {
+    TICKS.load(Ordering::Relaxed)
+}
+
+/// Nanoseconds since the timer was calibrated, from the TSC; `None` where its rate is unknown.
+pub(crate) fn nanoseconds() -> Option<u64> {
+    let rate = CYCLES_PER_SECOND.load(Ordering::Relaxed);
+    let cycles = cpu::cycles().wrapping_sub(CYCLES_AT_START.load(Ordering::Relaxed));
+    let nanoseconds = u128::from(cycles)
+        .checked_mul(1_000_000_000)?
+        .checked_div(u128::from(rate))?;
+    u64::try_from(nanoseconds).ok()
+}
+
+/// Whether `vector` is a hardware interrupt.
+pub(crate) fn is_irq(vector: u8) -> bool {
+    (FIRST_VECTOR..FIRST_VECTOR + 16).contains(&vector)
+}
+
+/// Tells the PICs that the interrupt has been handled.
+pub(crate) fn end_of_interrupt(vector: u8) {
+    // Interrupt context on the only CPU, and every other user holds the lock with interrupts
+    // off, so it is free; if it is not, losing an EOI beats hanging.
+    if let Some(mut pics) = PICS.try_lock() {
+        // SAFETY: called once, at the end of the handler of this very vector.
+        unsafe { pics.notify_end_of_interrupt(vector) };
+    }
+}

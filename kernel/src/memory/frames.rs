@@ -1,0 +1,207 @@
+//! The frame allocator: one byte for each frame of RAM, which says who owns it.
+//!
+//! A byte instead of a bit costs 0.02 % of memory and answers "whose is this frame?" for all
+//! of them, at any time, from anywhere.
+
+use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
+use machine::PhysAddr;
+use spin::{Mutex, Once};
+
+use super::layout::PAGE;
+use super::physmap;
+use crate::arch::cpu;
+
+/// Who owns a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Owner {
+    /// Not RAM: the memory map says nothing, or calls it reserved.
+    Hole = 0,
+    Free,
+    /// The first MiB: real-mode structures, and trampolines for other CPUs one day.
+    LowMemory,
+    Firmware,
+    /// The bootloader's page tables and what else it left behind.
+    Bootloader,
+    /// The ELF file of the kernel as loaded: its segments run in place, debug information included.
+    KernelImage,
+    /// Copies the bootloader made of image pages that relocation or .bss writes to.
+    KernelData,
+    BootStack,
+    BootInfo,
+    FrameBooks,
+    PageTable,
+    Heap,
+    KernelStack,
+    IstStack,
+}
+
+/// Every owner of a frame that is in use, with its name, in the order they are listed.
+const OWNERS: [(Owner, &str); 12] = [
+    (Owner::LowMemory, "low 1 MiB"),
+    (Owner::Firmware, "firmware"),
+    (Owner::Bootloader, "bootloader"),
+    (Owner::KernelImage, "kernel image"),
+    (Owner::KernelData, "kernel data"),
+    (Owner::BootStack, "boot stack"),
+    (Owner::BootInfo, "boot information"),
+    (Owner::FrameBooks, "frame books"),
+    (Owner::PageTable, "page tables"),
+    (Owner::Heap, "heap"),
+    (Owner::KernelStack, "kernel stacks"),
+    (Owner::IstStack, "IST stacks"),
+];
+
+struct Books {
+    /// The owner of frame number i.
+    owners: &'static mut [u8],
+    /// Where the next search begins.
+    next: usize,
+    /// Frames by owner, kept current.
+    counts: [u64; 16],
+}
+
+static BOOKS: Once<Mutex<Books>> = Once::new();
+
+/// Makes the books from the memory map. The books take the first usable frames above 1 MiB
+/// that hold them; says why if there are none.
+pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
+    let ranges = physmap::ranges().ok_or("the memory map has not been read")?;
+    let end = ranges.ram.iter().map(|range| range.end).max().unwrap_or(0);
+    let bytes = end / PAGE;
+    let start = regions
+        .iter()
+        .filter(|region| region.kind == MemoryRegionKind::Usable)
+        .map(|region| (region.start.max(1 << 20).next_multiple_of(PAGE), region.end))
+        .find(|(start, end)| {
+            start
+                .checked_add(bytes)
+                .is_some_and(|needed| needed <= *end)
+        })
+        .map(|(start, _)| start)
+        .ok_or("no usable memory for the frame books")?;
+    let owners = physmap::take_for_ever(PhysAddr(start), bytes).ok_or("frame books are not RAM")?;
+    let mut books = Books {
+        owners,
+        next: 0,
+        counts: [0; 16],
+    };
+    books.owners.fill(Owner::Hole as u8);
+    books.counts[Owner::Hole as usize] = bytes;
+    for range in &ranges.ram {
+        books.mark(range.start, range.end, Owner::Firmware);
+    }
+    for region in regions.iter() {
+        let owner = match region.kind {
+            MemoryRegionKind::Usable => Owner::Free,
+            MemoryRegionKind::Bootloader => Owner::Bootloader,
+            _ => continue,
+        };
+        // A frame that is only partly usable stays the firmware's.
+        books.mark(
+            region.start.next_multiple_of(PAGE),
+            region.end & !(PAGE - 1),
+            owner,
+        );
+    }
+    for range in &ranges.ram {
+        books.mark(range.start, range.end.min(1 << 20), Owner::LowMemory);
+    }
+    books.mark(
+        start,
+        start + bytes.next_multiple_of(PAGE),
+        Owner::FrameBooks,
+    );
+    BOOKS.call_once(|| Mutex::new(books));
+    Ok(())
+}
+
+impl Books {
+    fn set(&mut self, index: usize, owner: Owner) {
+        if let Some(byte) = self.owners.get_mut(index) {
+            let before = usize::from(*byte);
+            *byte = owner as u8;
+            if let Some(count) = self.counts.get_mut(before) {
+                *count -= 1;
+            }
+            self.counts[owner as usize] += 1;
+        }
+    }
+
+    fn mark(&mut self, start: u64, end: u64, owner: Owner) {
+        for frame in start / PAGE..end.max(start) / PAGE {
+            self.set(usize::try_from(frame).unwrap_or(usize::MAX), owner);
+        }
+    }
+
+    fn find_free(&self) -> Option<usize> {
+        let is_free = |byte: &u8| *byte == Owner::Free as u8;
+        let next = self.next.min(self.owners.len());
+        let (before, after) = self.owners.split_at(next);
+        after
+            .iter()
+            .position(is_free)
+            .map(|found| next + found)
+            .or_else(|| before.iter().position(is_free))
+    }
+}
+
+fn with<R>(body: impl FnOnce(&mut Books) -> R) -> Option<R> {
+    let books = BOOKS.get()?;
+    // Interrupt handlers never ask for frames, so with interrupts off nobody waits here.
+    Some(cpu::without_interrupts(|| body(&mut books.lock())))
+}
+
+/// Takes a free frame, filled with zeros.
+pub(crate) fn take(owner: Owner) -> Option<PhysAddr> {
+    let frame = with(|books| {
+        let found = books.find_free()?;
+        books.set(found, owner);
+        books.next = found + 1;
+        Some(PhysAddr(found as u64 * PAGE))
+    })??;
+    physmap::zero_frame(frame).then_some(frame)
+}
+
+/// Gives a frame back. Says whether `owner` really had it; if not, nothing changes.
+#[must_use]
+pub(crate) fn give_back(frame: PhysAddr, owner: Owner) -> bool {
+    with(|books| {
+        let index = usize::try_from(frame.0 / PAGE).unwrap_or(usize::MAX);
+        let held = books.owners.get(index) == Some(&(owner as u8));
+        if held {
+            books.set(index, Owner::Free);
+            books.next = books.next.min(index);
+        }
+        held
+    })
+    .unwrap_or(false)
+}
+
+/// Writes down that the frame at `at`, so far under another name, is `owner`'s. Only for
+/// frames that are in use: a hole or a free frame is left as it is.
+pub(crate) fn reassign(at: PhysAddr, owner: Owner) {
+    let _ = with(|books| {
+        let index = usize::try_from(at.0 / PAGE).unwrap_or(usize::MAX);
+        let now = books.owners.get(index).copied();
+        if now.is_some_and(|now| now != Owner::Hole as u8 && now != Owner::Free as u8) {
+            books.set(index, owner);
+        }
+    });
+}
+
+/// Who owns the frame at `at`, in words; `None` where there is no RAM.
+pub(crate) fn count(owner: Owner) -> u64 {
+    with(|books| books.counts[owner as usize]).unwrap_or(0)
+}
+
+/// All frames of RAM.
+pub(crate) fn total() -> u64 {
+    with(|books| books.owners.len() as u64 - books.counts[Owner::Hole as usize]).unwrap_or(0)
+}
+
+/// The owner with this index and its frames, those without any included; `None` past the last.
+pub(crate) fn owner(index: usize) -> Option<(&'static str, u64)> {
+    let (owner, name) = OWNERS.get(index)?;
+    Some((name, count(*owner)))
+}

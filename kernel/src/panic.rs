@@ -1,0 +1,30 @@
+//! Panics: our own bugs. Says what and where, and stops.
+
+use core::fmt::Write as _;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::arch::cpu;
+use crate::console::emergency;
+
+static PANICKING: AtomicBool = AtomicBool::new(false);
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let _ = cpu::interrupts_off();
+    if !PANICKING.swap(true, Ordering::Relaxed) {
+        let mut out = emergency();
+        let _ = write!(out, "\npanic: {}", info.message());
+        if let Some(place) = info.location() {
+            let _ = write!(out, ", at {place}");
+        }
+        let _ = writeln!(out);
+    }
+    stop()
+}
+
+/// The end of every report that nothing comes after.
+pub(crate) fn stop() -> ! {
+    let _ = writeln!(emergency(), "halted; the machine stays as it is");
+    cpu::halt()
+}

@@ -1,0 +1,136 @@
+//! The live kernel, as the shell sees it.
+
+use core::fmt;
+
+use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers};
+use shell::{Clock, Cpu, FrameTotals, Frames, Power, PowerError, Region, Target};
+use spin::Once;
+
+use crate::arch::{cpu, features, snapshot};
+use crate::boot::Summary;
+use crate::devices::{power, timer};
+use crate::image;
+use crate::memory::frames::{self, Owner};
+use crate::memory::physmap::LiveMemory;
+use crate::memory::{layout, master};
+
+static PAT: Once<u64> = Once::new();
+
+/// Tells [`paging`] what the PAT holds now.
+pub(crate) fn set_pat(pat: u64) {
+    PAT.call_once(|| pat);
+}
+
+/// The paging mode this CPU is in.
+pub(crate) fn paging() -> Paging {
+    const LA57: u64 = 1 << 12;
+    const NXE: u64 = 1 << 11;
+    let features = features::get();
+    Paging {
+        levels: if cpu::cr4() & LA57 != 0 { 5 } else { 4 },
+        phys_bits: features.phys_bits,
+        nxe: cpu::efer() & NXE != 0,
+        gib_pages: features.gib_pages,
+        pat: PAT.get().copied().unwrap_or(MemoryType::POWER_ON_PAT),
+    }
+}
+
+/// The kernel this code is part of.
+pub(crate) struct LiveKernel {
+    pub(crate) memory: LiveMemory,
+    pub(crate) paging: Paging,
+    pub(crate) summary: Summary,
+}
+
+impl Target for LiveKernel {
+    fn name(&self) -> &str {
+        "kernel"
+    }
+
+    fn paging(&self) -> Paging {
+        self.paging
+    }
+
+    fn memory(&mut self) -> &mut dyn PhysMemory {
+        &mut self.memory
+    }
+
+    fn master(&self) -> Option<PhysAddr> {
+        master::root()
+    }
+
+    fn regions(&self) -> &[Region] {
+        layout::regions()
+    }
+
+    fn cpu(&mut self) -> Option<&mut dyn Cpu> {
+        Some(self)
+    }
+
+    fn frames(&mut self) -> Option<&mut dyn Frames> {
+        Some(self)
+    }
+
+    fn clock(&mut self) -> Option<&mut dyn Clock> {
+        Some(self)
+    }
+
+    fn power(&mut self) -> Option<&mut dyn Power> {
+        Some(self)
+    }
+
+    fn build_id(&self) -> &str {
+        image::build_id()
+    }
+
+    fn identity(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        write!(out, "{}", self.summary)
+    }
+}
+
+impl Cpu for LiveKernel {
+    fn registers(&mut self) -> Registers {
+        snapshot::registers()
+    }
+}
+
+impl Frames for LiveKernel {
+    fn totals(&mut self) -> FrameTotals {
+        let (total, free) = (frames::total(), frames::count(Owner::Free));
+        FrameTotals {
+            total,
+            free,
+            used: total.saturating_sub(free),
+        }
+    }
+
+    fn owner(&mut self, index: usize) -> Option<(&'static str, u64)> {
+        frames::owner(index)
+    }
+}
+
+impl Clock for LiveKernel {
+    fn cycles(&mut self) -> u64 {
+        cpu::cycles()
+    }
+
+    fn nanoseconds(&mut self) -> Option<u64> {
+        timer::nanoseconds()
+    }
+}
+
+impl Power for LiveKernel {
+    fn reboot(&mut self) -> PowerError {
+        power::reset();
+        PowerError::StillHere {
+            tried: "the keyboard controller and port 0xcf9",
+        }
+    }
+
+    fn poweroff(&mut self) -> PowerError {
+        power::off();
+        PowerError::StillHere {
+            tried: "the ACPI ports of QEMU, Bochs and VirtualBox",
+        }
+    }
+}
