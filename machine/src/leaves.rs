@@ -8,154 +8,9 @@
 use core::iter::FusedIterator;
 
 use crate::{
-    Entry, Kind, Level, MemoryType, PageSize, Paging, PhysAddr, PhysMemory, ReadError, Rights,
-    VirtAddr,
+    Hole, HoleWhy, Item, Kind, Leaf, Level, Paging, PhysAddr, PhysMemory, Progress, Range,
+    ReadError, Rights, VirtAddr,
 };
-
-/// Addresses from `first` to `last`, both included. Empty if `first` is above `last`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Range {
-    /// The lowest address.
-    pub first: VirtAddr,
-    /// The highest address.
-    pub last: VirtAddr,
-}
-
-impl Range {
-    /// The whole address space.
-    pub const ALL: Range = Range::new(VirtAddr(0), VirtAddr(u64::MAX));
-    /// The lower canonical half, however many levels there are.
-    pub const LOWER: Range = Range::new(VirtAddr(0), VirtAddr(u64::MAX >> 1));
-    /// The upper canonical half, however many levels there are.
-    pub const UPPER: Range = Range::new(VirtAddr(1 << 63), VirtAddr(u64::MAX));
-
-    /// The addresses from `first` to `last`, both included.
-    pub const fn new(first: VirtAddr, last: VirtAddr) -> Range {
-        Range { first, last }
-    }
-
-    /// Whether `va` is in it.
-    pub const fn contains(&self, va: VirtAddr) -> bool {
-        self.first.0 <= va.0 && va.0 <= self.last.0
-    }
-
-    /// The part of it that is canonical, which is empty if it lies within the gap.
-    const fn canonical(self, paging: &Paging) -> Range {
-        let upper = paging.sign_extend(1 << (paging.virt_bits() - 1));
-        let lower = VirtAddr(!upper.0);
-        let Range {
-            mut first,
-            mut last,
-        } = self;
-        if first.0 > lower.0 && first.0 < upper.0 {
-            first = upper;
-        }
-        if last.0 > lower.0 && last.0 < upper.0 {
-            last = lower;
-        }
-        Range { first, last }
-    }
-}
-
-impl Default for Range {
-    fn default() -> Self {
-        Range::ALL
-    }
-}
-
-/// One page that is mapped.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Leaf {
-    /// The first address of the page.
-    pub va: VirtAddr,
-    /// The physical address of the page.
-    pub at: PhysAddr,
-    /// The size of the page.
-    pub size: PageSize,
-    /// The effective rights, over all levels.
-    pub rights: Rights,
-    /// The memory type the tables choose through the PAT.
-    pub memory_type: MemoryType,
-    /// The entry that maps it.
-    pub entry: Entry,
-    /// The physical address of the table that entry is in.
-    pub table: PhysAddr,
-    /// Which entry of that table it is, 0..512.
-    pub index: u16,
-}
-
-impl Leaf {
-    /// The last address of the page.
-    pub const fn last(&self) -> VirtAddr {
-        VirtAddr(self.va.0 | (self.size.bytes() - 1))
-    }
-}
-
-/// Addresses about which the tables say nothing that can be followed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Hole {
-    /// The first address.
-    pub va: VirtAddr,
-    /// How many bytes of address space it covers: that of one entry, or of several in a row
-    /// that could not be read for the same reason.
-    pub span: u64,
-    /// The level of the table with the entry, or the first of the entries.
-    pub level: Level,
-    /// The physical address of that table.
-    pub table: PhysAddr,
-    /// Which entry of that table it is, 0..512.
-    pub index: u16,
-    /// What the matter is.
-    pub why: HoleWhy,
-}
-
-impl Hole {
-    /// The last address.
-    pub const fn last(&self) -> VirtAddr {
-        VirtAddr(self.va.0.wrapping_add(self.span.wrapping_sub(1)))
-    }
-
-    /// The physical address of the entry, or the first of the entries.
-    pub const fn entry_address(&self) -> PhysAddr {
-        entry_address(self.table, self.index)
-    }
-}
-
-/// Why there is a hole.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum HoleWhy {
-    /// The entry is present and malformed.
-    Reserved {
-        /// The offending bits, in their places.
-        bits: u64,
-    },
-    /// The entry could not be read. This says nothing about the mapping. A table without
-    /// memory is one such hole (a top table two: one for each canonical half).
-    Unreadable(ReadError),
-    /// The entry references a table that is already on the path to it. A recursive mapping
-    /// does that on purpose. The CPU would go on; here the entry is one row.
-    Loop,
-}
-
-/// One row of the answer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Item {
-    /// A page that is mapped.
-    Leaf(Leaf),
-    /// What could not be followed.
-    Hole(Hole),
-}
-
-/// What a bounded amount of work came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Progress<T> {
-    /// The next row.
-    Row(T),
-    /// No row yet; ask again. Tables can be many and hold nothing.
-    Working,
-    /// There are no more rows.
-    Done,
-}
 
 /// The number of entries [`Leaves::advance`] and [`Runs::advance`](crate::Runs::advance) look
 /// at before they answer [`Progress::Working`], about.
@@ -406,3 +261,6 @@ impl Iterator for Leaves<'_> {
 }
 
 impl FusedIterator for Leaves<'_> {}
+
+#[cfg(test)]
+mod tests;

@@ -18,12 +18,14 @@ mod address;
 pub mod bits;
 mod descriptors;
 mod entry;
+mod item;
 mod leaves;
 mod level;
 mod memory;
 mod memory_type;
 mod paging;
 mod plan;
+mod range;
 mod registers;
 mod rights;
 mod runs;
@@ -34,16 +36,21 @@ pub mod vectors;
 mod virt;
 mod walk;
 
+#[cfg(test)]
+mod properties;
+
 pub use address::{PhysAddr, VirtAddr};
 pub use bits::{BitField, BitNames, BitTable};
 pub use descriptors::{Gate, GateKind, Selector, Tss64};
 pub use entry::{Entry, Kind};
-pub use leaves::{Hole, HoleWhy, Item, Leaf, Leaves, Progress, Range, leaves};
+pub use item::{Hole, HoleWhy, Item, Leaf, Progress};
+pub use leaves::{Leaves, leaves};
 pub use level::{Level, PageSize};
 pub use memory::{PhysMemory, ReadError};
 pub use memory_type::MemoryType;
 pub use paging::Paging;
 pub use plan::{EntryWrite, Mapping, Plan, PlanError, TableFrames, plan_map, plan_tables};
+pub use range::Range;
 pub use registers::{Registers, TablePointer};
 pub use rights::{Right, Rights};
 pub use runs::{Filter, Merge, Row, Run, Runs, runs};

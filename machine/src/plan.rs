@@ -7,7 +7,9 @@
 
 use core::fmt;
 
-use crate::{Entry, Kind, Level, PageSize, Paging, PhysAddr, PhysMemory, ReadError, Rights, VirtAddr};
+use crate::{
+    Entry, Kind, Level, PageSize, Paging, PhysAddr, PhysMemory, ReadError, Rights, VirtAddr,
+};
 
 /// One entry to write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -30,10 +32,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    const NOTHING: EntryWrite = EntryWrite { at: PhysAddr(0), level: Level::Pt, old: 0, new: 0 };
+    const NOTHING: EntryWrite = EntryWrite {
+        at: PhysAddr(0),
+        level: Level::Pt,
+        old: 0,
+        new: 0,
+    };
 
     const fn new() -> Plan {
-        Plan { writes: [Plan::NOTHING; 5], len: 0 }
+        Plan {
+            writes: [Plan::NOTHING; 5],
+            len: 0,
+        }
     }
 
     fn push(&mut self, write: EntryWrite) {
@@ -65,7 +75,16 @@ pub struct Mapping {
 
 impl Mapping {
     const fn kernel(at: PhysAddr, size: PageSize, write: bool, execute: bool) -> Mapping {
-        Mapping { at, size, rights: Rights { user: false, write, execute }, pat_index: 0 }
+        Mapping {
+            at,
+            size,
+            rights: Rights {
+                user: false,
+                write,
+                execute,
+            },
+            pat_index: 0,
+        }
     }
 
     /// The kernel's data: writable, not executable.
@@ -85,8 +104,16 @@ impl Mapping {
 
     /// The leaf entry: never GLOBAL. NX is left out where the CPU would call it reserved.
     pub fn entry(&self, paging: &Paging) -> u64 {
-        let pat_bit = if self.size == PageSize::Size4K { Entry::PAT } else { Entry::PAT_HUGE };
-        let huge = if self.size == PageSize::Size4K { 0 } else { Entry::HUGE };
+        let pat_bit = if self.size == PageSize::Size4K {
+            Entry::PAT
+        } else {
+            Entry::PAT_HUGE
+        };
+        let huge = if self.size == PageSize::Size4K {
+            0
+        } else {
+            Entry::HUGE
+        };
         let bit = |set: bool, bit: u64| if set { bit } else { 0 };
         self.at.0
             | Entry::PRESENT
@@ -187,12 +214,26 @@ pub fn plan_map(
     frames: &mut dyn TableFrames,
 ) -> Result<Plan, PlanError> {
     let mask = mapping.size.bytes() - 1;
-    let beyond = mapping.at.0.checked_shr(u32::from(paging.phys_bits)).unwrap_or(0) != 0;
+    let beyond = mapping
+        .at
+        .0
+        .checked_shr(u32::from(paging.phys_bits))
+        .unwrap_or(0)
+        != 0;
     if va.0 & mask != 0 || mapping.at.0 & mask != 0 || beyond {
         return Err(PlanError::Misaligned);
     }
     let leaf = (mapping.size.level(), mapping.entry(paging));
-    plan(memory, paging, root, va, mapping.rights, leaf.0, Some(leaf.1), frames)
+    plan(
+        memory,
+        paging,
+        root,
+        va,
+        mapping.rights,
+        leaf.0,
+        Some(leaf.1),
+        frames,
+    )
 }
 
 /// Plans the tables on the way to `va` down to one of level `down_to`, whose entries stay
@@ -209,11 +250,18 @@ pub fn plan_tables(
     down_to: Level,
     frames: &mut dyn TableFrames,
 ) -> Result<Plan, PlanError> {
-    let rights = Rights { user: false, write: true, execute: true };
+    let rights = Rights {
+        user: false,
+        write: true,
+        execute: true,
+    };
     plan(memory, paging, root, va, rights, down_to, None, frames)
 }
 
-#[expect(clippy::too_many_arguments, reason = "private; the two public faces name them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "private; the two public faces name them"
+)]
 fn plan(
     memory: &mut dyn PhysMemory,
     paging: &Paging,
@@ -233,7 +281,9 @@ fn plan(
             return Ok(Plan::new());
         }
         let at = entry_address(table, level, va);
-        let raw = memory.read_u64(at).map_err(|why| PlanError::Unreadable { level, why })?;
+        let raw = memory
+            .read_u64(at)
+            .map_err(|why| PlanError::Unreadable { level, why })?;
         match paging.decode(raw, level).kind {
             Kind::Absent => {
                 return fill(at, raw, level, va, rights, down_to, leaf, frames);
@@ -274,8 +324,7 @@ fn fill(
     leaf: Option<u64>,
     frames: &mut dyn TableFrames,
 ) -> Result<Plan, PlanError> {
-    let table_bits =
-        Entry::PRESENT | Entry::WRITABLE | if rights.user { Entry::USER } else { 0 };
+    let table_bits = Entry::PRESENT | Entry::WRITABLE | if rights.user { Entry::USER } else { 0 };
     let mut taken: [Option<PhysAddr>; 5] = [None; 5];
     // From the top down, as the addresses become known; the plan turns it round.
     let mut writes = Plan::new();
@@ -290,13 +339,23 @@ fn fill(
         if let Some(place) = taken.get_mut(writes.len) {
             *place = Some(frame);
         }
-        writes.push(EntryWrite { at, level, old, new: frame.0 | table_bits });
+        writes.push(EntryWrite {
+            at,
+            level,
+            old,
+            new: frame.0 | table_bits,
+        });
         let Some(next) = level.next() else { break };
         level = next;
         (at, old) = (entry_address(frame, level, va), 0);
     }
     if let Some(new) = leaf {
-        writes.push(EntryWrite { at, level, old, new });
+        writes.push(EntryWrite {
+            at,
+            level,
+            old,
+            new,
+        });
     }
     let mut plan = Plan::new();
     for write in writes.writes().iter().rev() {
@@ -334,7 +393,11 @@ mod tests {
 
     impl Counter {
         fn new(frames: u64) -> Counter {
-            Counter { next: 0x2000, last: 0x2000 + frames * 0x1000, returned: Vec::new() }
+            Counter {
+                next: 0x2000,
+                last: 0x2000 + frames * 0x1000,
+                returned: Vec::new(),
+            }
         }
     }
 
@@ -383,9 +446,18 @@ mod tests {
         );
         apply(&mut memory, &plan);
         match walk(&mut memory, &PAGING, ROOT, VirtAddr(VA.0 + 0x123)).end() {
-            End::Mapped { at, size, rights, .. } => {
+            End::Mapped {
+                at, size, rights, ..
+            } => {
                 assert_eq!((at, size), (PhysAddr(0x7_3123), PageSize::Size4K));
-                assert_eq!(rights, Rights { user: false, write: true, execute: false });
+                assert_eq!(
+                    rights,
+                    Rights {
+                        user: false,
+                        write: true,
+                        execute: false
+                    }
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -416,7 +488,10 @@ mod tests {
         let small = Mapping::data(PhysAddr(0x7_3000), PageSize::Size4K);
         assert_eq!(
             plan_map(&mut memory, &PAGING, ROOT, VA, small, &mut frames),
-            Err(PlanError::Occupied { level: Level::Pd, raw: 0x8000_0000_0020_0083 })
+            Err(PlanError::Occupied {
+                level: Level::Pd,
+                raw: 0x8000_0000_0020_0083
+            })
         );
     }
 
@@ -428,7 +503,10 @@ mod tests {
             let mapping = Mapping::data(PhysAddr(0x7_3000), PageSize::Size4K);
             let plan = plan_map(&mut memory, &PAGING, ROOT, VA, mapping, &mut frames);
             assert_eq!(plan, Err(PlanError::NoFrame));
-            let taken: Vec<PhysAddr> = (0x2000..frames.next).step_by(0x1000).map(PhysAddr).collect();
+            let taken: Vec<PhysAddr> = (0x2000..frames.next)
+                .step_by(0x1000)
+                .map(PhysAddr)
+                .collect();
             assert_eq!(frames.returned, taken);
         }
     }
@@ -439,8 +517,18 @@ mod tests {
         memory.0.insert(0x1000 + 402 * 8, 0x2001);
         let mapping = Mapping::data(PhysAddr(0x7_3000), PageSize::Size4K);
         assert_eq!(
-            plan_map(&mut memory, &PAGING, ROOT, VA, mapping, &mut Counter::new(8)),
-            Err(PlanError::Forbidden { level: Level::Pml4, raw: 0x2001 })
+            plan_map(
+                &mut memory,
+                &PAGING,
+                ROOT,
+                VA,
+                mapping,
+                &mut Counter::new(8)
+            ),
+            Err(PlanError::Forbidden {
+                level: Level::Pml4,
+                raw: 0x2001
+            })
         );
     }
 
@@ -449,18 +537,41 @@ mod tests {
         let mut memory = Words::default();
         let mut plan = |va: u64, at: u64, size: PageSize| {
             let mapping = Mapping::data(PhysAddr(at), size);
-            plan_map(&mut memory, &PAGING, ROOT, VirtAddr(va), mapping, &mut Counter::new(8))
+            plan_map(
+                &mut memory,
+                &PAGING,
+                ROOT,
+                VirtAddr(va),
+                mapping,
+                &mut Counter::new(8),
+            )
         };
-        assert_eq!(plan(0x1001, 0, PageSize::Size4K), Err(PlanError::Misaligned));
-        assert_eq!(plan(0x20_0000, 0x1000, PageSize::Size2M), Err(PlanError::Misaligned));
-        assert_eq!(plan(0x1000, 1 << 40, PageSize::Size4K), Err(PlanError::Misaligned));
-        assert_eq!(plan(1 << 47, 0x1000, PageSize::Size4K), Err(PlanError::NonCanonical));
+        assert_eq!(
+            plan(0x1001, 0, PageSize::Size4K),
+            Err(PlanError::Misaligned)
+        );
+        assert_eq!(
+            plan(0x20_0000, 0x1000, PageSize::Size2M),
+            Err(PlanError::Misaligned)
+        );
+        assert_eq!(
+            plan(0x1000, 1 << 40, PageSize::Size4K),
+            Err(PlanError::Misaligned)
+        );
+        assert_eq!(
+            plan(1 << 47, 0x1000, PageSize::Size4K),
+            Err(PlanError::NonCanonical)
+        );
     }
 
     #[test]
     fn the_pat_index_goes_to_bit_7_of_a_small_leaf_and_bit_12_of_a_large_one() {
         let entry = |size, pat_index| {
-            Mapping { pat_index, ..Mapping::data(PhysAddr(0), size) }.entry(&PAGING)
+            Mapping {
+                pat_index,
+                ..Mapping::data(PhysAddr(0), size)
+            }
+            .entry(&PAGING)
         };
         assert_eq!(entry(PageSize::Size4K, 4), 1 << 63 | 0x83);
         assert_eq!(entry(PageSize::Size2M, 4), 1 << 63 | 0x1083);

@@ -218,3 +218,6 @@ impl Iterator for Runs<'_> {
 }
 
 impl FusedIterator for Runs<'_> {}
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,7 @@ impl Simulated {
         let mut level = self.paging.top();
         while level != size.level() {
             let at = PhysAddr(table.0 + level.index(va) as u64 * 8);
-            let raw = self.read_u64(at).expect("a table has memory");
+            let raw = self.table_entry(at);
             table = match self.paging.decode(raw, level).kind {
                 Kind::Table { at } => at,
                 Kind::Absent => {
@@ -149,6 +149,12 @@ impl Simulated {
         let page = pa.0 & !(size.bytes() - 1);
         let at = PhysAddr(table.0 + level.index(va) as u64 * 8);
         self.write_u64(at, page | flags | large | Entry::PRESENT);
+    }
+
+    /// An entry of a table that is being built; that is no read of whoever uses the machine.
+    fn table_entry(&self, at: PhysAddr) -> u64 {
+        let bytes = core::array::from_fn(|offset| self.byte(at.0 + offset as u64));
+        u64::from_le_bytes(bytes.map(|byte| byte.expect("a table has memory")))
     }
 
     /// A zeroed frame that had no memory before.
@@ -193,5 +199,77 @@ impl PhysMemory for Simulated {
             *byte = self.byte(address.0)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: PhysAddr = PhysAddr(0x1000);
+
+    fn machine() -> Simulated {
+        Simulated::new(Paging::four_level(40), ROOT)
+    }
+
+    #[test]
+    fn tables_take_the_frames_after_the_root() {
+        let mut machine = machine();
+        machine.map(
+            VirtAddr(0x40_0000),
+            PhysAddr(0x7_3000),
+            PageSize::Size4K,
+            Entry::USER,
+        );
+        let entries = [0x1000, 0x2000, 0x3010, 0x4000].map(|at| machine.read_u64(PhysAddr(at)));
+        assert_eq!(entries, [Ok(0x2007), Ok(0x3007), Ok(0x4007), Ok(0x7_3005)]);
+    }
+
+    #[test]
+    fn tables_are_shared_by_pages_that_are_close() {
+        let mut machine = machine();
+        machine.map(VirtAddr(0), PhysAddr(0), PageSize::Size4K, 0);
+        machine.map(VirtAddr(0x1000), PhysAddr(0), PageSize::Size4K, 0);
+        assert_eq!(machine.new_table(), PhysAddr(0x5000));
+    }
+
+    #[test]
+    fn memory_is_where_it_was_put_and_nowhere_else() {
+        let mut machine = machine();
+        machine.write(PhysAddr(0x8ffe), b"abcd");
+        let mut bytes = [0; 4];
+        assert_eq!(machine.read(PhysAddr(0x8ffe), &mut bytes), Ok(()));
+        assert_eq!(&bytes, b"abcd");
+        let error = machine.read(PhysAddr(0x9ffe), &mut bytes);
+        assert_eq!(
+            error,
+            Err(ReadError::NoMemory {
+                at: PhysAddr(0xa000)
+            })
+        );
+        let past = machine.read(PhysAddr(u64::MAX), &mut bytes);
+        assert!(matches!(past, Err(ReadError::NoMemory { .. })));
+    }
+
+    #[test]
+    fn devices_poison_and_loss_are_told_apart() {
+        let mut machine = machine();
+        machine.add_device(PhysAddr(0x1800), 8);
+        machine.poison(PhysAddr(0x1900));
+        assert_eq!(
+            machine.read_u64(PhysAddr(0x1800)),
+            Err(ReadError::Device {
+                at: PhysAddr(0x1800)
+            })
+        );
+        assert_eq!(
+            machine.read_u64(PhysAddr(0x18fc)),
+            Err(ReadError::NoMemory {
+                at: PhysAddr(0x1900)
+            })
+        );
+        assert_eq!(machine.read_u64(PhysAddr(0x1808)), Ok(0));
+        machine.lose();
+        assert_eq!(machine.read_u64(PhysAddr(0x1808)), Err(ReadError::Lost));
     }
 }

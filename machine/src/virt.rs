@@ -100,3 +100,120 @@ fn read_page(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Level, PageSize, Simulated};
+    use std::string::ToString;
+
+    const BASE: VirtAddr = VirtAddr(0x40_0000);
+
+    /// Two neighbouring pages that are not neighbours physically, the second the lower one.
+    fn machine() -> Simulated {
+        let mut machine = Simulated::new(Paging::four_level(40), PhysAddr(0x1000));
+        machine.map(BASE, PhysAddr(0x9_0000), PageSize::Size4K, 0);
+        machine.map(
+            VirtAddr(BASE.0 + 0x1000),
+            PhysAddr(0x8_0000),
+            PageSize::Size4K,
+            0,
+        );
+        machine.write(PhysAddr(0x9_0ffc), b"over");
+        machine.write(PhysAddr(0x8_0000), b"flow");
+        machine
+    }
+
+    fn read(machine: &mut Simulated, va: u64, buf: &mut [u8]) -> Result<(), VirtError> {
+        let (paging, root) = (machine.paging, machine.root());
+        read_virt(machine, &paging, root, VirtAddr(va), buf)
+    }
+
+    #[test]
+    fn a_read_goes_on_where_the_next_page_is() {
+        let mut bytes = [0; 8];
+        assert_eq!(read(&mut machine(), BASE.0 + 0xffc, &mut bytes), Ok(()));
+        assert_eq!(&bytes, b"overflow");
+    }
+
+    #[test]
+    fn what_comes_before_the_bad_address_is_read() {
+        let mut bytes = [0xee; 0x1008];
+        let error = read(&mut machine(), BASE.0 + 0x1000, &mut bytes).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "0x0000_0000_0040_2000 is not mapped: PT entry not present"
+        );
+        assert_eq!(error.why, End::Absent { level: Level::Pt });
+        assert_eq!(
+            (&bytes[..4], bytes[0xfff], bytes[0x1000]),
+            (&b"flow"[..], 0, 0xee)
+        );
+    }
+
+    #[test]
+    fn a_device_is_mapped_and_not_read() {
+        let mut machine = machine();
+        machine.add_device(PhysAddr(0x8_0000), 0x1000);
+        let error = read(&mut machine, BASE.0 + 0xffe, &mut [0; 4]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "0x0000_0000_0040_1000 is mapped but cannot be read: \
+             0x0000_0008_0000 is device memory; not read"
+        );
+        assert!(matches!(error.why, End::Mapped { .. }));
+    }
+
+    #[test]
+    fn a_hole_in_a_large_page_is_found_at_its_frame() {
+        let mut machine = Simulated::new(Paging::four_level(40), PhysAddr(0x1000));
+        machine.map(VirtAddr(0), PhysAddr(0x20_0000), PageSize::Size2M, 0);
+        machine.add_ram(PhysAddr(0x20_0000), 0x2000);
+        let error = read(&mut machine, 0x800, &mut [0; 0x4000]).unwrap_err();
+        assert_eq!(error.at, VirtAddr(0x2000));
+        assert_eq!(
+            error.memory,
+            Some(ReadError::NoMemory {
+                at: PhysAddr(0x20_2000)
+            })
+        );
+    }
+
+    #[test]
+    fn unknown_is_not_unmapped() {
+        let mut machine = Simulated::new(Paging::four_level(40), PhysAddr(0x1000));
+        machine.write_u64(PhysAddr(0x1008), 0x9_9007);
+        let error = read(&mut machine, 1 << 39, &mut [0]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "0x0000_0080_0000_0000 is unknown: PDPT entry unreadable, no memory at 0x0000_0009_9000"
+        );
+        let error = read(&mut machine, 1 << 47, &mut [0]).unwrap_err();
+        assert_eq!(error.to_string(), "0x0000_8000_0000_0000 is not canonical");
+    }
+
+    #[test]
+    fn after_the_last_address_comes_the_first() {
+        let mut machine = machine();
+        machine.map(
+            VirtAddr(0xffff_ffff_ffff_f000),
+            PhysAddr(0x9_0000),
+            PageSize::Size4K,
+            0,
+        );
+        machine.map(VirtAddr(0), PhysAddr(0x8_0000), PageSize::Size4K, 0);
+        let mut bytes = [0; 8];
+        assert_eq!(
+            read(&mut machine, 0xffff_ffff_ffff_fffc, &mut bytes),
+            Ok(())
+        );
+        assert_eq!(&bytes, b"overflow");
+    }
+
+    #[test]
+    fn reading_nothing_asks_nothing() {
+        let mut machine = machine();
+        assert_eq!(read(&mut machine, 1 << 47, &mut []), Ok(()));
+        assert_eq!(machine.reads, 0);
+    }
+}

@@ -187,3 +187,6 @@ pub fn walk(memory: &mut dyn PhysMemory, paging: &Paging, root: PhysAddr, va: Vi
     }
     walk
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,453 @@
+//! `walk`, `leaves` and `runs` against a naive interpreter of random tables.
+//!
+//! The interpreter knows no iterator and no stack: it keeps a list of all paths of indices,
+//! lengthens those that end in a table, and reads the rest off. It decodes by `naive`.
+
+use std::vec::Vec;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use super::world::{Found, Missing, World, any_index, any_world};
+use crate::{
+    End, Filter, HoleWhy, Item, Level, MemoryType, Merge, PageSize, PhysAddr, Range, ReadError,
+    Rights, Row, VirtAddr, leaves, read_virt, runs, walk,
+};
+
+/// What a path of indices comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum What {
+    Page {
+        at: u64,
+        raw: u64,
+        rights: Rights,
+        memory_type: MemoryType,
+    },
+    Reserved(u64),
+    Missing(Missing),
+    Loop,
+}
+
+/// A row of the naive answer; `first` and `last` are addresses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct NaiveRow {
+    first: u64,
+    last: u64,
+    path: Vec<u16>,
+    table: u64,
+    what: What,
+}
+
+/// The first address with these indices: nine bits each from the highest translated bit on,
+/// and that bit repeated above. Bit by bit, on purpose.
+fn address_of(path: &[u16], levels: usize) -> u64 {
+    let mut bits: Vec<bool> = path
+        .iter()
+        .flat_map(|index| (0..9).rev().map(move |bit| index >> bit & 1 == 1))
+        .collect();
+    bits.resize(levels * 9 + 12, false);
+    let mut all = std::vec![bits[0]; 64 - bits.len()];
+    all.append(&mut bits);
+    all.iter()
+        .fold(0, |number, &bit| number * 2 + u64::from(bit))
+}
+
+fn memory_type(pat: u64, index: u8) -> MemoryType {
+    match pat.to_le_bytes()[usize::from(index)] {
+        0 => MemoryType::UC,
+        1 => MemoryType::WC,
+        4 => MemoryType::WT,
+        5 => MemoryType::WP,
+        6 => MemoryType::WB,
+        7 => MemoryType::UCMinus,
+        _ => MemoryType::Invalid,
+    }
+}
+
+/// Each entry that comes to something, one row an entry, in ascending order.
+fn interpret(world: &World) -> Vec<NaiveRow> {
+    let levels = usize::from(world.paging.levels);
+    // A path, the tables it goes through, and what its entries allow so far.
+    let mut open = std::vec![(Vec::new(), std::vec![0x1000u64], Rights::ALL)];
+    let mut rows = Vec::new();
+    while let Some((path, tables, allowed)) = open.pop() {
+        let level = Level::ALL[5 - levels + path.len()];
+        let table = *tables.last().unwrap();
+        for index in world.indices(table) {
+            let mut path: Vec<u16> = path.clone();
+            path.push(index);
+            let what = match world.find(table, index, level) {
+                Found::Absent => continue,
+                Found::Missing(missing) => What::Missing(missing),
+                Found::Entry(_, reading) if reading.reserved != 0 => {
+                    What::Reserved(reading.reserved)
+                }
+                Found::Entry(raw, reading) => {
+                    let rights = Rights {
+                        user: allowed.user & reading.user,
+                        write: allowed.write & reading.write,
+                        execute: allowed.execute & !reading.no_execute,
+                    };
+                    let memory_type = memory_type(world.paging.pat, reading.pat_index);
+                    if reading.page_shift.is_some() {
+                        What::Page {
+                            at: reading.address,
+                            raw,
+                            rights,
+                            memory_type,
+                        }
+                    } else if tables.contains(&reading.address) {
+                        What::Loop
+                    } else {
+                        let tables = tables.iter().copied().chain([reading.address]).collect();
+                        open.push((path, tables, rights));
+                        continue;
+                    }
+                }
+            };
+            let first = address_of(&path, levels);
+            let bytes = 1u64 << (12 + 9 * (levels - path.len()));
+            rows.push(NaiveRow {
+                first,
+                last: first + (bytes - 1),
+                path,
+                table,
+                what,
+            });
+        }
+    }
+    rows.sort_by_key(|row| row.first);
+    rows
+}
+
+/// Neighbours in one table that are missing for one reason, made one row.
+fn merge_missing(rows: Vec<NaiveRow>) -> Vec<NaiveRow> {
+    let mut merged: Vec<NaiveRow> = Vec::new();
+    for row in rows {
+        match merged.last_mut() {
+            Some(last)
+                if matches!(row.what, What::Missing(_))
+                    && last.what == row.what
+                    && last.path.split_last().unwrap().1 == row.path.split_last().unwrap().1
+                    && last.last.wrapping_add(1) == row.first =>
+            {
+                last.last = row.last;
+            }
+            _ => merged.push(row),
+        }
+    }
+    merged
+}
+
+/// Our row in the form of a naive one.
+fn plain(item: &Item) -> (u64, u64, u64, u16, Level, What) {
+    match *item {
+        Item::Leaf(leaf) => {
+            let (at, raw) = (leaf.at.0, leaf.entry.raw);
+            assert_eq!(leaf.size.bytes() - 1, leaf.last().0 - leaf.va.0);
+            let what = What::Page {
+                at,
+                raw,
+                rights: leaf.rights,
+                memory_type: leaf.memory_type,
+            };
+            (
+                leaf.va.0,
+                leaf.last().0,
+                leaf.table.0,
+                leaf.index,
+                leaf.entry.level,
+                what,
+            )
+        }
+        Item::Hole(hole) => {
+            let what = match hole.why {
+                HoleWhy::Reserved { bits } => What::Reserved(bits),
+                HoleWhy::Loop => What::Loop,
+                HoleWhy::Unreadable(why) => What::Missing(missing(why)),
+            };
+            (
+                hole.va.0,
+                hole.last().0,
+                hole.table.0,
+                hole.index,
+                hole.level,
+                what,
+            )
+        }
+    }
+}
+
+fn missing(why: ReadError) -> Missing {
+    match why {
+        ReadError::NoMemory { .. } => Missing::NoMemory,
+        ReadError::Device { .. } => Missing::Device,
+        ReadError::Lost => panic!("the naive world is never lost"),
+    }
+}
+
+fn same(world: &World, items: &[Item], rows: &[NaiveRow]) {
+    let ours: Vec<_> = items.iter().map(plain).collect();
+    let theirs: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let level = Level::ALL[5 - usize::from(world.paging.levels) + row.path.len() - 1];
+            (
+                row.first,
+                row.last,
+                row.table,
+                *row.path.last().unwrap(),
+                level,
+                row.what.clone(),
+            )
+        })
+        .collect();
+    assert_eq!(ours, theirs);
+}
+
+fn list(world: &World, range: Range) -> Vec<Item> {
+    leaves(&mut world.machine(), world.paging, PhysAddr(0x1000), range).collect()
+}
+
+/// Addresses made of likely indices, of an edge of a row, or of anything.
+fn any_address() -> impl Strategy<Value = u64> {
+    let likely = (
+        prop::array::uniform5(any_index()),
+        0..0x1000u64,
+        any::<bool>(),
+    )
+        .prop_map(|(path, low, five)| {
+            let path = if five { &path[..] } else { &path[1..] };
+            address_of(path, path.len()) | low
+        });
+    prop_oneof![8 => likely, 1 => any::<u64>(), 1 => Just(u64::MAX), 1 => Just(0)]
+}
+
+/// Where the naive answer says an address leads.
+fn expected_end(world: &World, rows: &[NaiveRow], va: u64) -> Option<End> {
+    let unused = 64 - (u32::from(world.paging.levels) * 9 + 12);
+    if (va << unused) as i64 >> unused != va as i64 {
+        return Some(End::NonCanonical);
+    }
+    let row = rows
+        .iter()
+        .find(|row| (row.first..=row.last).contains(&va))?;
+    let level = Level::ALL[5 - usize::from(world.paging.levels) + row.path.len() - 1];
+    match row.what {
+        What::Loop => None,
+        What::Reserved(bits) => Some(End::Reserved { level, bits }),
+        What::Missing(missing) => {
+            let at = row.table + u64::from(*row.path.last().unwrap()) * 8;
+            // The poisoned byte is the fourth of its word; elsewhere the first one fails.
+            let whole = !(1..=7).contains(&(row.table / 0x1000));
+            let at = PhysAddr(if whole { at } else { at + 3 });
+            let why = match missing {
+                Missing::NoMemory => ReadError::NoMemory { at },
+                Missing::Device => ReadError::Device { at },
+            };
+            Some(End::Unreadable { level, why })
+        }
+        What::Page {
+            at,
+            rights,
+            memory_type,
+            ..
+        } => {
+            let size = PageSize::ALL
+                .into_iter()
+                .find(|size| size.bytes() == row.last - row.first + 1)
+                .unwrap();
+            Some(End::Mapped {
+                at: PhysAddr(at + (va - row.first)),
+                size,
+                rights,
+                memory_type,
+            })
+        }
+    }
+}
+
+// A generator that makes only dull worlds would prove nothing: of a few hundred there must be
+// many with each kind of row.
+#[test]
+fn random_worlds_are_interesting() {
+    let mut runner = TestRunner::deterministic();
+    let mut worlds = [0; 8];
+    for _ in 0..200 {
+        let world = any_world().new_tree(&mut runner).unwrap().current();
+        let rows = interpret(&world);
+        let holds = |test: &dyn Fn(&NaiveRow) -> bool| usize::from(rows.iter().any(test));
+        let seen = [
+            holds(&|row| matches!(row.what, What::Page { .. }) && row.last - row.first == 0xfff),
+            holds(&|row| {
+                matches!(row.what, What::Page { .. }) && row.last - row.first == 0x1f_ffff
+            }),
+            holds(&|row| {
+                matches!(row.what, What::Page { .. }) && row.last - row.first == 0x3fff_ffff
+            }),
+            holds(&|row| matches!(row.what, What::Reserved(_))),
+            holds(&|row| row.what == What::Missing(Missing::NoMemory)),
+            holds(&|row| row.what == What::Missing(Missing::Device)),
+            holds(&|row| row.what == What::Loop),
+            usize::from(rows.len() > 20),
+        ];
+        worlds = core::array::from_fn(|kind| worlds[kind] + seen[kind]);
+    }
+    assert!(worlds.iter().all(|&worlds| worlds >= 20), "{worlds:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn leaves_agrees_with_the_naive_interpreter(world in any_world()) {
+        same(&world, &list(&world, Range::ALL), &merge_missing(interpret(&world)));
+    }
+
+    #[test]
+    fn leaves_of_a_range_are_those_that_touch_it(
+        world in any_world(),
+        ends in prop::array::uniform2(any_address()),
+    ) {
+        let (first, last) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let mut rows = interpret(&world);
+        rows.retain(|row| row.first <= last && row.last >= first);
+        let range = Range::new(VirtAddr(first), VirtAddr(last));
+        same(&world, &list(&world, range), &merge_missing(rows));
+    }
+
+    #[test]
+    fn walk_agrees_with_the_naive_interpreter(
+        world in any_world(),
+        addresses in prop::collection::vec(any_address(), 32),
+        picks in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 32),
+    ) {
+        let rows = interpret(&world);
+        let mut machine = world.machine();
+        // Some addresses at random, and some that are known to lead somewhere.
+        let inside = picks.iter().filter(|_| !rows.is_empty()).map(|(pick, offset)| {
+            let row = pick.get(&rows);
+            row.first + offset % (row.last - row.first + 1)
+        });
+        for va in addresses.into_iter().chain(inside) {
+            let walk = walk(&mut machine, &world.paging, PhysAddr(0x1000), VirtAddr(va));
+            let is_listed = rows.iter().any(|row| (row.first..=row.last).contains(&va));
+            match expected_end(&world, &rows, va) {
+                Some(end) => prop_assert_eq!(walk.end(), end, "{:x}", va),
+                None if !is_listed => {
+                    prop_assert!(matches!(walk.end(), End::Absent { .. }), "{:x}: {:?}", va, walk.end());
+                }
+                // The CPU goes round a loop, and so does the walk; where to is not listed.
+                None => {}
+            }
+            prop_assert!(walk.steps().len() <= usize::from(world.paging.levels));
+            for step in walk.steps() {
+                let found = world.find(step.table.0, step.index, step.entry.level);
+                let raw = if let Found::Entry(raw, _) = found { raw } else { step.entry.raw & !1 };
+                prop_assert_eq!(step.entry.raw, raw);
+            }
+        }
+    }
+
+    #[test]
+    fn walk_agrees_with_the_leaf_list(
+        world in any_world(),
+        picks in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 16),
+    ) {
+        let items = list(&world, Range::ALL);
+        let mut machine = world.machine();
+        for (pick, offset) in picks.iter().filter(|_| !items.is_empty()) {
+            let item = pick.get(&items);
+            let (first, last, ..) = plain(item);
+            let va = VirtAddr(first + offset % (last - first + 1));
+            let end = walk(&mut machine, &world.paging, PhysAddr(0x1000), va).end();
+            match item {
+                Item::Leaf(leaf) => prop_assert_eq!(end, End::Mapped {
+                    at: PhysAddr(leaf.at.0 + (va.0 - leaf.va.0)),
+                    size: leaf.size,
+                    rights: leaf.rights,
+                    memory_type: leaf.memory_type,
+                }),
+                Item::Hole(hole) => match (hole.why, end) {
+                    (HoleWhy::Loop, _) => {}
+                    (HoleWhy::Reserved { bits }, end) => {
+                        prop_assert_eq!(end, End::Reserved { level: hole.level, bits });
+                    }
+                    (HoleWhy::Unreadable(listed), End::Unreadable { level, why }) => {
+                        prop_assert_eq!((level, missing(why)), (hole.level, missing(listed)));
+                    }
+                    other => prop_assert!(false, "{:?}", other),
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn runs_hold_exactly_the_leaves_and_cannot_be_longer(
+        world in any_world(),
+        write in any::<Option<bool>>(),
+        execute in any::<Option<bool>>(),
+        user in any::<Option<bool>>(),
+        merge in prop::sample::select(std::vec![Merge::Virtual, Merge::Physical]),
+    ) {
+        let filter = Filter { write, execute, user, ..Filter::default() };
+        // Regions of three pages each, so that runs are cut in the middle.
+        let region = |va: VirtAddr| Some((va.0 / 0x3000) as u16);
+        let mut machine = world.machine();
+        let rows: Vec<Row> =
+            runs(&mut machine, world.paging, PhysAddr(0x1000), filter, merge, &region).collect();
+        let mut items = list(&world, Range::ALL).into_iter().filter(|item| match item {
+            Item::Leaf(leaf) => filter.admits(leaf),
+            Item::Hole(_) => true,
+        });
+        let mut last = None;
+        for row in rows {
+            let Row::Run(run) = row else {
+                let Row::Hole(hole) = row else { unreachable!() };
+                prop_assert_eq!(items.next(), Some(Item::Hole(hole)));
+                last = None;
+                continue;
+            };
+            let mut counts = [0; 3];
+            let (mut next, mut at) = (run.first, run.at);
+            while next <= run.last {
+                let Some(Item::Leaf(leaf)) = items.next() else {
+                    prop_assert!(false, "no leaf at {}", next);
+                    unreachable!();
+                };
+                prop_assert_eq!((leaf.va, leaf.rights, leaf.memory_type, region(leaf.va)),
+                    (next, run.rights, run.memory_type, run.region));
+                if let Some(at) = &mut at {
+                    prop_assert_eq!(*at, leaf.at);
+                    at.0 += leaf.size.bytes();
+                }
+                counts[leaf.size as usize] += 1;
+                match leaf.last().checked_add(1) {
+                    Some(va) => next = va,
+                    None => break,
+                }
+            }
+            prop_assert_eq!(counts, [run.count_4k, run.count_2m, run.count_1g]);
+            let key = (run.rights, run.memory_type, run.region);
+            if merge == Merge::Virtual {
+                prop_assert_ne!(last, Some((run.first, key)), "could have been one run");
+            } else {
+                prop_assert!(run.at.is_some());
+            }
+            last = run.last.checked_add(1).map(|next| (next, key));
+        }
+        prop_assert_eq!(items.next(), None);
+    }
+
+    #[test]
+    fn reading_any_address_is_an_answer(world in any_world(), va in any_address(), len in 0..0x3000usize) {
+        let mut machine = world.machine();
+        let mut buf = std::vec![0; len];
+        if let Err(error) = read_virt(&mut machine, &world.paging, PhysAddr(0x1000), VirtAddr(va), &mut buf) {
+            prop_assert!(error.at.0.wrapping_sub(va) < len as u64);
+            let end = walk(&mut machine, &world.paging, PhysAddr(0x1000), error.at).end();
+            prop_assert_eq!(matches!(end, End::Mapped { .. }), error.memory.is_some());
+        }
+    }
+}
