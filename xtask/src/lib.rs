@@ -4,14 +4,19 @@
 //! something goes wrong *around* the kernel: a missing tool, a build, an image, a silent guest.
 #![forbid(unsafe_code)]
 
+pub mod built;
+pub mod cli;
 pub mod compiler;
 pub mod elf;
+pub mod exec;
+pub mod guest;
 pub mod image;
 pub mod kernel;
 pub mod lock;
-pub mod options;
 pub mod project;
+pub mod run;
 pub mod scratch;
+pub mod script;
 pub mod setup;
 pub mod signals;
 pub mod steps;

@@ -3,49 +3,51 @@
 
 use std::process::ExitCode;
 
-use xtask::lock::Lock;
+use xtask::cli::{self, Command, Machine};
+use xtask::exec::{self, Outcome};
+use xtask::guest::Options;
 use xtask::project::Project;
+use xtask::{built, run, script, setup, signals};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let outcome = called().unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        Outcome::Broken
+    });
+    ExitCode::from(outcome.code())
 }
 
-fn run() -> anyhow::Result<()> {
-    let mut parser = lexopt::Parser::from_env();
-    let mut features = Vec::new();
-    let mut command = String::new();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            lexopt::Arg::Value(word) => command = word.to_string_lossy().into_owned(),
-            lexopt::Arg::Long("features") => {
-                features.extend(
-                    parser
-                        .value()?
-                        .to_string_lossy()
-                        .split(',')
-                        .map(str::to_owned),
-                );
-            }
-            other => return Err(other.unexpected().into()),
+fn called() -> anyhow::Result<Outcome> {
+    let (command, machine) = cli::parse(lexopt::Parser::from_env())?;
+    signals::watch();
+    match command {
+        Command::Help => print!("{}", cli::HELP),
+        Command::Setup => {
+            let ready = setup::ready(&Project::find())?;
+            println!("{}", ready.tools.compiler.name);
+            println!("{}\n{}", ready.tools.qemu.display(), ready.tools.ovmf.display());
         }
-    }
-    let project = Project::find();
-    let _lock = Lock::take(&project)?;
-    let ready = xtask::setup::ready(&project)?;
-    if command == "build" {
-        let kernel = xtask::kernel::build(&project, &ready.toolchain, &features)?;
-        let builder = xtask::image::builder(&project, &ready.toolchain)?;
-        let images = xtask::image::write(&project, &builder, &kernel, None)?;
-        println!("build {}", kernel.build_id);
-        for file in [&kernel.whole, &kernel.loaded, &images.bios, &images.uefi] {
-            println!("{}", file.display());
+        Command::Build => {
+            let built = built::prepare(&machine.features)?;
+            println!("build {}", built.kernel.build_id);
+            println!("{}", built.kernel.whole.display());
+            println!("{}\n{}", built.images.bios.display(), built.images.uefi.display());
         }
+        Command::Run { display } => run::run(&options(&machine)?, display)?,
+        Command::Exec { sources, json } => {
+            let commands = script::commands(&sources)?;
+            return Ok(exec::run(&options(&machine)?, &commands, json));
+        }
+        Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
+        _ => anyhow::bail!("not built yet"),
     }
-    Ok(())
+    Ok(Outcome::Ok)
+}
+
+/// Builds what is needed, and says which machine was asked for.
+fn options(machine: &Machine) -> anyhow::Result<Options> {
+    let built = built::prepare(&machine.features)?;
+    let mut options = built.options(machine.firmware);
+    machine.apply(&mut options);
+    Ok(options)
 }

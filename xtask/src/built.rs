@@ -1,0 +1,77 @@
+//! Everything ready to boot: tools found, kernel built, images written.
+
+use std::path::Path;
+
+use crate::guest::{Accel, Firmware, Options};
+use crate::image::{self, Images};
+use crate::kernel::{self, Kernel};
+use crate::lock::Lock;
+use crate::project::Project;
+use crate::setup::{self, Ready};
+
+use std::time::Duration;
+
+/// A kernel on its disks, and the machine to boot them on.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Where we are.
+    pub project: Project,
+    /// What was found on this machine.
+    pub ready: Ready,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Its disks.
+    pub images: Images,
+}
+
+/// Sets this machine up, builds the kernel with these features and writes its images. What is
+/// fresh is left alone, so calling it again costs about a second.
+///
+/// # Errors
+///
+/// What is missing, or what did not compile.
+pub fn prepare(features: &[String]) -> anyhow::Result<Built> {
+    prepare_with(features, None)
+}
+
+/// The same with a file the bootloader puts into memory beside the kernel.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Result<Built> {
+    let project = Project::find();
+    let _lock = Lock::take(&project)?;
+    let ready = setup::ready(&project)?;
+    let kernel = kernel::build(&project, &ready.toolchain, features)?;
+    let builder = image::builder(&project, &ready.toolchain)?;
+    let images = image::write(&project, &builder, &kernel, ramdisk)?;
+    Ok(Built { project, ready, kernel, images })
+}
+
+impl Built {
+    /// The machine our tests and people boot unless they ask for another.
+    #[must_use]
+    pub fn options(&self, firmware: Firmware) -> Options {
+        let image = match firmware {
+            Firmware::Uefi => &self.images.uefi,
+            Firmware::Bios => &self.images.bios,
+        };
+        Options {
+            qemu: self.ready.tools.qemu.clone(),
+            ovmf: self.ready.tools.ovmf.clone(),
+            image: image.clone(),
+            build_id: Some(self.kernel.build_id.clone()),
+            firmware,
+            memory_mib: 256,
+            smp: 1,
+            accel: Accel::Tcg,
+            cpu: Some("max".to_owned()),
+            gdb: false,
+            extra: Vec::new(),
+            timeout: Duration::from_secs(180),
+            silence: Duration::from_secs(60),
+            logs: self.project.logs(),
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The command line, read into values. Nothing here does anything.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use lexopt::{Arg, Parser, ValueExt as _};
+
+use crate::guest::{Accel, Firmware, Options};
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+cargo xtask COMMAND: sets up what is missing, builds what is not fresh, then
+
+  run         boot; the kernel's shell on this terminal (Ctrl-A X ends it)
+  exec        boot once, run commands, print only what they printed
+              0: all succeeded  1: a command failed  2: no boot, a crash, a timeout
+  screenshot FILE.png   boot, run commands, save what the screen shows
+  test [FILTER]         everything CI runs
+  build       the kernel and its disk images
+  bench       time from QEMU's start to the prompt, beside a stripped kernel
+  docs        write docs/commands.md (--check: is it up to date?)
+  tidy        format and lint
+  bless       record the transcripts again
+  setup       only look for the tools, install what is missing
+  gdb, symbolize        not built yet
+
+machine      --firmware uefi|bios  --memory MIB  --smp N  --accel tcg|kvm  --cpu MODEL|default
+             --features F,F (the kernel's)
+run          --display (a window)  --gdb (wait for GDB on port 1234)
+exec         -c 'COMMAND; COMMAND'  FILE...  - (standard input)  --json
+             --timeout SECONDS (for all of it)  --silence SECONDS (of the serial line)
+screenshot   -c 'COMMAND; COMMAND'
+bench        --runs N  --check
+";
+
+/// One call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Print [`HELP`].
+    Help,
+    /// Find the tools.
+    Setup,
+    /// Build everything.
+    Build,
+    /// Boot for a person.
+    Run {
+        /// In a window.
+        display: bool,
+    },
+    /// Boot for a script.
+    Exec {
+        /// What to run, in order.
+        sources: Vec<Source>,
+        /// One JSON object per command.
+        json: bool,
+    },
+    /// Boot for a picture.
+    Screenshot {
+        /// The picture.
+        file: PathBuf,
+        /// What to run before.
+        sources: Vec<Source>,
+    },
+    /// Everything CI runs.
+    Test {
+        /// Only tests with this in their name.
+        filter: Option<String>,
+    },
+    /// Measure.
+    Bench {
+        /// How often.
+        runs: usize,
+        /// Fail above the limits.
+        check: bool,
+    },
+    /// Write or compare the documentation.
+    Docs {
+        /// Only compare.
+        check: bool,
+    },
+    /// Format and lint.
+    Tidy,
+    /// Record transcripts.
+    Bless,
+    /// Named in the plan of the project, not there yet.
+    NotYet(&'static str),
+}
+
+/// Where commands come from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// The text behind `-c`.
+    Text(String),
+    /// A script.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// The machine that was asked for; what was not named stays as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    /// `--firmware`.
+    pub firmware: Firmware,
+    /// `--memory`.
+    pub memory_mib: Option<u32>,
+    /// `--smp`.
+    pub smp: Option<u32>,
+    /// `--accel`.
+    pub accel: Accel,
+    /// `--cpu`; `default` is QEMU's default.
+    pub cpu: Option<String>,
+    /// `--features`.
+    pub features: Vec<String>,
+    /// `--gdb`.
+    pub gdb: bool,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--silence`.
+    pub silence: Option<Duration>,
+}
+
+impl Machine {
+    /// Changes what was named.
+    pub fn apply(&self, options: &mut Options) {
+        options.accel = self.accel;
+        options.gdb = self.gdb;
+        options.memory_mib = self.memory_mib.unwrap_or(options.memory_mib);
+        options.smp = self.smp.unwrap_or(options.smp);
+        options.timeout = self.timeout.unwrap_or(options.timeout);
+        options.silence = self.silence.unwrap_or(options.silence);
+        match self.cpu.as_deref() {
+            Some("default") => options.cpu = None,
+            Some(model) => options.cpu = Some(model.to_owned()),
+            None => {}
+        }
+    }
+}
+
+/// Every option that was given, before the command decides which it knows.
+#[derive(Default)]
+struct Given {
+    machine: Machine,
+    words: Vec<String>,
+    sources: Vec<Source>,
+    flags: Vec<&'static str>,
+    runs: Option<usize>,
+}
+
+/// Reads a command line without the program's name.
+///
+/// # Errors
+///
+/// One line naming what is not understood.
+pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
+    let mut given = Given::default();
+    while let Some(argument) = parser.next()? {
+        if let Some(flag) = flag(&argument) {
+            given.flags.push(flag);
+            continue;
+        }
+        match argument {
+            Arg::Long("firmware") => given.machine.firmware = firmware(&parser.value()?.string()?)?,
+            Arg::Long("accel") => given.machine.accel = accel(&parser.value()?.string()?)?,
+            Arg::Long("memory") => given.machine.memory_mib = Some(positive("memory", &mut parser)?),
+            Arg::Long("smp") => given.machine.smp = Some(positive("smp", &mut parser)?),
+            Arg::Long("cpu") => given.machine.cpu = Some(parser.value()?.string()?),
+            Arg::Long("timeout") => given.machine.timeout = Some(seconds("timeout", &mut parser)?),
+            Arg::Long("silence") => given.machine.silence = Some(seconds("silence", &mut parser)?),
+            Arg::Long("runs") => given.runs = Some(positive("runs", &mut parser)?),
+            Arg::Long("features") => {
+                let value = parser.value()?.string()?;
+                let features = value.split(',').map(str::trim).filter(|feature| !feature.is_empty());
+                given.machine.features.extend(features.map(str::to_owned));
+            }
+            Arg::Short('c') => given.sources.push(Source::Text(parser.value()?.string()?)),
+            Arg::Value(word) => {
+                let word = word.string()?;
+                // The first word is the command; what may follow depends on it.
+                if word == "-" {
+                    given.sources.push(Source::Stdin);
+                } else if given.words.first().is_some_and(|command| command == "exec") {
+                    given.sources.push(Source::File(word.into()));
+                } else {
+                    given.words.push(word);
+                }
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    given.machine.gdb = given.flags.contains(&"gdb");
+    let command = command(&mut given)?;
+    if let Some(flag) = given.flags.iter().find(|flag| !known_flags(&command).contains(flag)) {
+        bail!("--{flag} means nothing here; see cargo xtask --help");
+    }
+    Ok((command, given.machine))
+}
+
+fn flag(argument: &Arg<'_>) -> Option<&'static str> {
+    const FLAGS: [&str; 5] = ["display", "gdb", "json", "check", "help"];
+    match argument {
+        Arg::Short('h') => Some("help"),
+        Arg::Long(name) => FLAGS.into_iter().find(|flag| flag == name),
+        _ => None,
+    }
+}
+
+fn known_flags(command: &Command) -> &'static [&'static str] {
+    match command {
+        Command::Help => &["display", "gdb", "json", "check", "help"],
+        Command::Run { .. } => &["display", "gdb"],
+        Command::Exec { .. } => &["json"],
+        Command::Bench { .. } | Command::Docs { .. } => &["check"],
+        _ => &[],
+    }
+}
+
+fn command(given: &mut Given) -> anyhow::Result<Command> {
+    let has = |flag| given.flags.contains(&flag);
+    let mut words = std::mem::take(&mut given.words).into_iter();
+    let name = words.next().unwrap_or_default();
+    if has("help") || name.is_empty() || name == "help" {
+        return Ok(Command::Help);
+    }
+    let command = match name.as_str() {
+        "setup" => Command::Setup,
+        "build" => Command::Build,
+        "run" => Command::Run { display: has("display") },
+        "exec" if given.sources.is_empty() => bail!("exec: which commands? (-c 'COMMANDS', FILE, or - for stdin)"),
+        "exec" => Command::Exec { sources: std::mem::take(&mut given.sources), json: has("json") },
+        "screenshot" => {
+            let file = words.next().ok_or_else(|| anyhow!("screenshot: which file? (FILE.png)"))?;
+            Command::Screenshot { file: file.into(), sources: std::mem::take(&mut given.sources) }
+        }
+        "test" => Command::Test { filter: words.next() },
+        "bench" => Command::Bench { runs: given.runs.take().unwrap_or(5), check: has("check") },
+        "docs" => Command::Docs { check: has("check") },
+        "tidy" => Command::Tidy,
+        "bless" => Command::Bless,
+        "gdb" => Command::NotYet("gdb"),
+        "symbolize" => Command::NotYet("symbolize"),
+        other => bail!("no command `{other}`; see cargo xtask --help"),
+    };
+    if let Some(word) = words.next() {
+        bail!("{name}: what is `{word}`?");
+    }
+    if !given.sources.is_empty() {
+        bail!("{name}: takes no commands");
+    }
+    Ok(command)
+}
+
+fn firmware(word: &str) -> anyhow::Result<Firmware> {
+    let found = Firmware::ALL.into_iter().find(|firmware| firmware.word() == word);
+    found.ok_or_else(|| anyhow!("--firmware is uefi or bios, not `{word}`"))
+}
+
+fn accel(word: &str) -> anyhow::Result<Accel> {
+    let found = [Accel::Tcg, Accel::Kvm].into_iter().find(|accel| accel.word() == word);
+    found.ok_or_else(|| anyhow!("--accel is tcg or kvm, not `{word}`"))
+}
+
+fn positive<N: std::str::FromStr + PartialOrd + From<u8>>(name: &str, parser: &mut Parser) -> anyhow::Result<N> {
+    let word = parser.value()?.string()?;
+    let number = word.parse().ok().filter(|number| *number >= N::from(1));
+    number.ok_or_else(|| anyhow!("--{name} is a number from 1, not `{word}`"))
+}
+
+fn seconds(name: &str, parser: &mut Parser) -> anyhow::Result<Duration> {
+    let word = parser.value()?.string()?;
+    let number = word.parse::<f64>().ok().filter(|number| *number > 0.0);
+    let duration = number.and_then(|number| Duration::try_from_secs_f64(number).ok());
+    duration.ok_or_else(|| anyhow!("--{name} is a number of seconds, not `{word}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> anyhow::Result<(Command, Machine)> {
+        parse(Parser::from_args(line.split_whitespace()))
+    }
+
+    #[test]
+    fn exec_takes_commands_and_files_in_the_order_they_were_given() {
+        let (command, machine) =
+            read("exec -c map a.txt --json - -c regs --firmware bios --timeout 2.5").expect("well formed");
+        let sources = vec![
+            Source::Text("map".to_owned()),
+            Source::File("a.txt".into()),
+            Source::Stdin,
+            Source::Text("regs".to_owned()),
+        ];
+        assert_eq!(command, Command::Exec { sources, json: true });
+        assert_eq!(machine.firmware, Firmware::Bios);
+        assert_eq!(machine.timeout, Some(Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn options_may_stand_before_the_command() {
+        let (command, machine) = read("--memory 512 --features a,b run --display --gdb").expect("well formed");
+        assert_eq!(command, Command::Run { display: true });
+        assert_eq!(machine.memory_mib, Some(512));
+        assert_eq!(machine.features, ["a", "b"]);
+        assert!(machine.gdb);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (line, named) in [
+            ("fly", "fly"),
+            ("run --firmware uboot", "uboot"),
+            ("run --memory 0", "memory"),
+            ("run --timeout -1", "timeout"),
+            ("run --json", "json"),
+            ("run -c map", "run"),
+            ("test a b", "`b`"),
+            ("exec", "which commands"),
+            ("screenshot", "which file"),
+            ("build --wings", "wings"),
+        ] {
+            let error = read(line).expect_err(line).to_string();
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_yet_is_known_by_name() {
+        assert_eq!(read("gdb").expect("well formed").0, Command::NotYet("gdb"));
+        assert_eq!(read("").expect("well formed").0, Command::Help);
+    }
+}
