@@ -1,5 +1,7 @@
 //! What a command is, and what it gets.
 
+use core::fmt;
+
 use machine::{PhysAddr, Registers, VirtAddr};
 
 use crate::editor::History;
@@ -25,6 +27,31 @@ pub(crate) struct Command {
     /// What Tab offers at each argument; the last one stands for all that follow.
     pub(crate) args: &'static [ArgKind],
     pub(crate) run: fn(&mut Context<'_>, &mut Args<'_>) -> Result<(), Error>,
+}
+
+impl Command {
+    /// The name and the arguments, as they are typed.
+    pub(crate) fn synopsis(&self) -> Synopsis {
+        Synopsis {
+            name: self.name,
+            usage: self.usage,
+        }
+    }
+}
+
+/// A name and its arguments, with a blank between them where one belongs.
+#[derive(Clone, Copy)]
+pub(crate) struct Synopsis {
+    name: &'static str,
+    usage: &'static str,
+}
+
+impl fmt::Display for Synopsis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = self.usage.is_empty() || self.usage.starts_with("[/");
+        let gap = if joined { "" } else { " " };
+        write!(f, "{}{gap}{}", self.name, self.usage)
+    }
 }
 
 /// What a command is about; `help` lists them so.

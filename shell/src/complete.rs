@@ -1,6 +1,6 @@
 //! What Tab can offer, worked out from the line alone.
 
-use crate::command::{ArgKind, Command};
+use crate::command::{ArgKind, Command, Synopsis};
 use crate::commands::{self, COMMANDS};
 use crate::grammar::line::first_command;
 use crate::grammar::word::Word;
@@ -117,7 +117,7 @@ impl<'a> Completion<'a> {
     }
 
     /// The name and the arguments of the command whose argument is being typed.
-    pub(crate) fn usage(&self) -> Option<(&'static str, &'static str)> {
-        self.command.map(|command| (command.name, command.usage))
+    pub(crate) fn usage(&self) -> Option<Synopsis> {
+        self.command.map(Command::synopsis)
     }
 }

@@ -14,17 +14,22 @@ mod command;
 mod commands;
 mod complete;
 mod decoder;
+pub mod docs;
 mod editor;
 mod error;
 pub mod framing;
 mod grammar;
 mod output;
 mod registers;
+mod render;
 mod run;
 mod session;
 mod status;
 mod target;
 mod terminal;
+#[cfg(test)]
+mod testing;
+mod virt;
 
 pub use decoder::Decoder;
 use error::Error;

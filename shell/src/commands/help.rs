@@ -42,18 +42,12 @@ fn list(out: &mut dyn Write) -> fmt::Result {
 pub(crate) fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
     let Command {
         name,
-        usage,
         summary,
         help,
         ..
     } = command;
-    let gap = if usage.is_empty() || usage.starts_with("[/") {
-        ""
-    } else {
-        " "
-    };
     writeln!(out, "{name}: {summary}")?;
-    writeln!(out, "usage: {name}{gap}{usage}")?;
+    writeln!(out, "usage: {}", command.synopsis())?;
     for paragraph in help.lines() {
         wrap(paragraph, out)?;
     }

@@ -1,14 +1,57 @@
 //! The commands, one file each, and the table that `help`, Tab and the manual are made from.
 
+mod assert;
+mod clear;
+mod cr;
 mod echo;
+mod eval;
+mod frames;
+mod framing;
+mod gdt;
 pub(crate) mod help;
+mod history;
+mod idt;
+mod map;
+mod power;
+mod regs;
+mod repeat;
+mod time;
+mod tss;
+mod version;
+mod walk;
+mod x;
+
+#[cfg(test)]
+mod tests;
 
 use crate::Error;
 use crate::command::Command;
 use crate::error::excerpt;
 
 /// Every command, in the order in which `help` lists them within their group.
-pub(crate) const COMMANDS: &[&Command] = &[&help::COMMAND, &echo::COMMAND];
+pub(crate) const COMMANDS: &[&Command] = &[
+    &walk::COMMAND,
+    &map::COMMAND,
+    &x::COMMAND,
+    &frames::COMMAND,
+    &regs::COMMAND,
+    &cr::COMMAND,
+    &gdt::COMMAND,
+    &idt::COMMAND,
+    &tss::COMMAND,
+    &eval::COMMAND,
+    &assert::COMMAND,
+    &echo::COMMAND,
+    &repeat::COMMAND,
+    &time::COMMAND,
+    &help::COMMAND,
+    &version::COMMAND,
+    &history::COMMAND,
+    &clear::COMMAND,
+    &framing::COMMAND,
+    &power::REBOOT,
+    &power::POWEROFF,
+];
 
 /// The command with this name, or the only one whose name begins so.
 pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
@@ -22,8 +65,8 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
         (Some(command), None) => Ok(command),
         (Some(a), Some(b)) => Err(Error::AmbiguousCommand(excerpt(name), a.name, b.name)),
         (None, _) => {
-            let near = COMMANDS.iter().map(|command| command.name);
-            let near = near.filter(|known| is_near(name, known)).next();
+            let mut names = COMMANDS.iter().map(|command| command.name);
+            let near = names.find(|known| is_near(name, known));
             Err(Error::UnknownCommand(excerpt(name), near))
         }
     }

@@ -49,11 +49,6 @@ impl History {
         self.count += 1;
     }
 
-    /// How many lines there are.
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
     /// The line typed `age` lines ago; 1 is the last one.
     pub(crate) fn back(&self, age: usize) -> Option<&str> {
         self.lines.lines().rev().nth(age.checked_sub(1)?)
@@ -79,7 +74,7 @@ mod tests {
         for number in 1..=100 {
             history.push(&format!("echo {number}"));
         }
-        assert_eq!(history.len(), 64);
+        assert_eq!(history.iter().count(), 64);
         assert_eq!(history.back(1), Some("echo 100"));
         assert_eq!(history.back(64), Some("echo 37"));
         assert_eq!(history.back(65), None);
@@ -105,7 +100,7 @@ mod tests {
         for letter in 'a'..='z' {
             history.push(&letter.to_string().repeat(1024));
         }
-        assert_eq!(history.len(), 7);
+        assert_eq!(history.iter().count(), 7);
         assert!(history.back(7).is_some_and(|line| line.starts_with('t')));
     }
 }

@@ -26,11 +26,15 @@ impl Editor {
 
         if count == 0 {
             return match completion.usage() {
-                Some((name, usage)) => {
+                Some(synopsis) => {
                     let mut line = String::<160>::new();
-                    let _ = write!(line, "\nusage: {name} {usage}\n");
-                    terminal.write(echo, line.trim_end_matches([' ', '\n']));
-                    terminal.write(echo, "\n");
+                    let _ = write!(
+                        line,
+                        "
+usage: {synopsis}
+"
+                    );
+                    terminal.write(echo, &line);
                     self.view.begin(&self.text, terminal, echo);
                 }
                 None => terminal.write(echo, "\x07"),

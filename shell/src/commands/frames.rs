@@ -1,0 +1,91 @@
+//! `frames`: how much physical memory there is, and who has it.
+
+use core::fmt::Write;
+
+use crate::Error;
+use crate::command::{Args, Command, Context, Group};
+use crate::render::{Count, Size};
+
+pub(super) const COMMAND: Command = Command {
+    name: "frames",
+    group: Group::Memory,
+    usage: "",
+    summary: "show who owns the physical frames",
+    help: "Shows each owner with its frames of 4 KiB, then what is free. The last line adds them up and holds the sum against the allocator's total: if they differ, frames have been lost or counted twice. `$_` becomes the number of free frames.",
+    examples: &[
+        ("frames", "who has what"),
+        ("frames; echo work; frames", "look for a leak"),
+    ],
+    args: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.done()?;
+    let frames = context
+        .target
+        .frames()
+        .ok_or(Error::Lacks("frame records"))?;
+    let totals = frames.totals();
+    writeln!(
+        context.out,
+        "{:>10} {:>10}  total",
+        totals.total,
+        bytes(totals.total)
+    )?;
+    let mut used = 0_u64;
+    for index in 0.. {
+        // Asked again each time: the output in between needs the target as well.
+        let owner = context
+            .target
+            .frames()
+            .and_then(|frames| frames.owner(index));
+        let Some((name, count)) = owner else {
+            break;
+        };
+        used = used.saturating_add(count);
+        writeln!(context.out, "{count:>10} {:>10}  {name}", bytes(count))?;
+    }
+    writeln!(
+        context.out,
+        "{:>10} {:>10}  free",
+        totals.free,
+        bytes(totals.free)
+    )?;
+    context.state.value = totals.free;
+
+    let out = &mut context.out;
+    if used != totals.used {
+        writeln!(
+            out,
+            "the owners have {used}, the allocator counts {} used",
+            totals.used
+        )?;
+    }
+    let sum = used.saturating_add(totals.free);
+    match sum == totals.total {
+        true => writeln!(
+            out,
+            "{used} owned + {} free = {}: all accounted for",
+            totals.free,
+            Count(sum, "frame")
+        )?,
+        false => writeln!(
+            out,
+            "{used} owned + {} free = {sum}, but the total is {}: {} {}",
+            totals.free,
+            totals.total,
+            Count(sum.abs_diff(totals.total), "frame"),
+            if sum < totals.total {
+                "missing"
+            } else {
+                "counted twice"
+            },
+        )?,
+    }
+    Ok(())
+}
+
+fn bytes(frames: u64) -> Size {
+    Size(frames.saturating_mul(4096))
+}

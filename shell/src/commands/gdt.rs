@@ -1,0 +1,143 @@
+//! `gdt`: the global descriptor table, decoded.
+
+use core::fmt::{self, Write};
+
+use machine::{Segment, SegmentKind, VirtAddr};
+
+use crate::Error;
+use crate::command::{Args, Command, Context, Group};
+use crate::render::Count;
+use crate::virt::Virt;
+
+pub(super) const COMMAND: Command = Command {
+    name: "gdt",
+    group: Group::Processor,
+    usage: "",
+    summary: "show the segment descriptors",
+    help: "Reads the table that GDTR names, through the page tables of CR3. Each line has the selector, the raw words, and what they mean; null descriptors in a row are one line. The last line says where the table is and which descriptors are in use.",
+    examples: &[("gdt", "all descriptors")],
+    args: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.done()?;
+    let regs = context.registers()?;
+    let root = context.cr3()?;
+    let Context { target, out, .. } = context;
+    let mut virt = Virt::new(*target, root);
+    let (base, limit) = (regs.gdtr.base, u64::from(regs.gdtr.limit));
+
+    let mut offset = 0;
+    let mut count = 0_u64;
+    let mut nulls = 0_u64;
+    // A descriptor counts if its last byte is within the limit.
+    while offset + 7 <= limit {
+        let low = virt.word(base, offset)?;
+        let high = match offset + 15 <= limit {
+            true => virt.word(base, offset + 8)?,
+            false => 0,
+        };
+        let segment = Segment::decode(low, high);
+        if segment.kind == SegmentKind::Null {
+            nulls += 1;
+        } else {
+            null_line(out, offset, nulls)?;
+            nulls = 0;
+            count += 1;
+            writeln!(out, "{:#06x} {}", offset, SegmentLine(&segment))?;
+        }
+        if out.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        offset += segment.bytes() as u64;
+    }
+    null_line(out, offset, nulls)?;
+    let entries = Count(count, "descriptor");
+    writeln!(
+        out,
+        "{entries} at {} limit {limit:#x}; cs {:#x} ss {:#x} tr {:#x}",
+        VirtAddr(base),
+        regs.cs,
+        regs.ss,
+        regs.tr
+    )?;
+    Ok(())
+}
+
+/// Says that `count` null descriptors end at `offset`.
+fn null_line(out: &mut dyn Write, offset: u64, count: u64) -> fmt::Result {
+    let first = offset.saturating_sub(count.saturating_mul(8));
+    match count {
+        0 => Ok(()),
+        1 => writeln!(out, "{first:#06x} {:016x} null", 0),
+        _ => writeln!(out, "{first:#06x} {:016x} null, and {} more", 0, count - 1),
+    }
+}
+
+/// A descriptor: its raw words, and what they mean.
+pub(super) struct SegmentLine<'a>(pub(super) &'a Segment);
+
+impl fmt::Display for SegmentLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Segment {
+            low,
+            high,
+            kind,
+            base,
+            limit,
+            dpl,
+            ..
+        } = *self.0;
+        write!(f, "{low:016x}")?;
+        if let Some(high) = high {
+            write!(f, " {high:016x}")?;
+        }
+        let name = match kind {
+            SegmentKind::Code { .. } if self.0.long => "64-bit code",
+            SegmentKind::Code { .. } if self.0.big => "32-bit code",
+            SegmentKind::Code { .. } => "16-bit code",
+            _ => kind.name(),
+        };
+        write!(f, " {name} dpl {dpl}")?;
+        match kind {
+            SegmentKind::Code {
+                conforming,
+                readable,
+                ..
+            } => {
+                f.write_str(if readable {
+                    " readable"
+                } else {
+                    " execute-only"
+                })?;
+                f.write_str(if conforming { " conforming" } else { "" })?;
+                // The CPU refuses L and D together.
+                f.write_str(if self.0.long && self.0.big {
+                    " with D set: invalid"
+                } else {
+                    ""
+                })?;
+            }
+            SegmentKind::Data {
+                expand_down,
+                writable,
+                ..
+            } => {
+                f.write_str(if writable { " writable" } else { " read-only" })?;
+                f.write_str(if expand_down { " expand-down" } else { "" })?;
+            }
+            SegmentKind::CallGate { selector, offset } => {
+                write!(f, " to {:#x}:{offset}", selector.0)?;
+            }
+            SegmentKind::Ldt | SegmentKind::Tss { .. } => {
+                write!(f, " base {} limit {limit:#x}", VirtAddr(base))?;
+            }
+            SegmentKind::Null | SegmentKind::Reserved { .. } => {}
+        }
+        if self.0.reserved() != 0 {
+            write!(f, ", reserved bits {:#x} are set", self.0.reserved())?;
+        }
+        f.write_str(if self.0.present { "" } else { ", not present" })
+    }
+}

@@ -1,0 +1,202 @@
+//! `map`: everything a set of tables maps, as few rows as it takes.
+//!
+//! Come here to see a whole address space at once, or to ask it a question: `map w x` should
+//! have no rows. Rows that could not be followed are shown in their place.
+
+use core::fmt::Write;
+
+use heapless::Vec;
+use machine::{Filter, Item, Merge, PageSize, PhysAddr, Progress, Range, Row, VirtAddr};
+
+use crate::command::{ArgKind, Args, Command, Context, Group, root};
+use crate::error::excerpt;
+use crate::render::{Count, HoleLine, LeafLine, Pages, RunLine};
+use crate::{Error, Region};
+
+const WORDS: &[&str] = &[
+    "1g", "2m", "4k", "_u", "_w", "_x", "leaves", "lower", "phys", "u", "upper", "w", "x",
+];
+
+/// As many regions as are told apart; each takes 32 bytes of stack while the tables are read.
+const REGIONS: usize = 64;
+
+pub(super) const COMMAND: Command = Command {
+    name: "map",
+    group: Group::Memory,
+    usage: "[root] [filter...] [leaves] [phys]",
+    summary: "show everything the page tables map",
+    help: "Shows the pages that are mapped; neighbours with the same effective rights, memory type and region are one row: range (both ends included), size, rights, memory type, pages by size, region. The last line counts them. Entries that are malformed or cannot be read, or that lead back to a table above, are rows of their own.\nFilters, of which all must hold: `w` `x` `u` (writable, executable, for user code), `_w` `_x` `_u` (not so), `4k` `2m` `1g` (page size), `lower` `upper` (half of the address space), `LOW..HIGH` (addresses, both included).\n`leaves` shows each page: address, physical address, size, entry, effective rights, memory type. `phys` starts a new row wherever physical addresses do not follow one another, and shows them.",
+    examples: &[
+        ("map", "the whole space of CR3"),
+        ("map master w x", "what is both writable and executable"),
+        ("map lower u", "what user code can reach"),
+        (
+            "map 0xffff_8000_0000_0000..$rsp 2m",
+            "large pages in a range",
+        ),
+        ("map leaves lower", "every page of the lower half"),
+    ],
+    args: &[ArgKind::Root(WORDS), ArgKind::Words(WORDS)],
+    run,
+};
+
+#[derive(Default)]
+struct Wish {
+    root: Option<PhysAddr>,
+    filter: Filter,
+    leaves: bool,
+    merge: Merge,
+}
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let wish = read(context, args)?;
+    let root = match wish.root {
+        Some(root) => root,
+        None => context.cr3()?,
+    };
+    match wish.leaves {
+        true => leaves(context, root, wish.filter),
+        false => runs(context, root, &wish),
+    }
+}
+
+fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
+    let mut wish = Wish::default();
+    while let Some(word) = args.word() {
+        let text = word.text()?;
+        let filter = &mut wish.filter;
+        match text {
+            "w" => filter.write = Some(true),
+            "_w" => filter.write = Some(false),
+            "x" => filter.execute = Some(true),
+            "_x" => filter.execute = Some(false),
+            "u" => filter.user = Some(true),
+            "_u" => filter.user = Some(false),
+            "4k" => filter.size = Some(PageSize::Size4K),
+            "2m" => filter.size = Some(PageSize::Size2M),
+            "1g" => filter.size = Some(PageSize::Size1G),
+            "lower" => within(&mut filter.range, Range::LOWER),
+            "upper" => within(&mut filter.range, Range::UPPER),
+            "leaves" => wish.leaves = true,
+            "phys" => wish.merge = Merge::Physical,
+            _ => match text.split_once("..") {
+                Some((first, last)) => {
+                    let first = context.evaluate(first)?;
+                    let last = context.evaluate(last)?;
+                    if last < first {
+                        return Err(Error::BackwardRange);
+                    }
+                    within(
+                        &mut filter.range,
+                        Range::new(VirtAddr(first), VirtAddr(last)),
+                    );
+                }
+                None if wish.root.is_some() => {
+                    return Err(Error::Unknown(
+                        excerpt(text),
+                        "a filter; `map --help` lists them",
+                    ));
+                }
+                None => wish.root = Some(root(text, context)?),
+            },
+        }
+    }
+    Ok(wish)
+}
+
+/// Narrows a range down to what it has in common with another.
+fn within(range: &mut Range, other: Range) {
+    range.first = range.first.max(other.first);
+    range.last = range.last.min(other.last);
+}
+
+fn runs(context: &mut Context<'_>, root: PhysAddr, wish: &Wish) -> Result<(), Error> {
+    let Context { target, out, .. } = context;
+    let paging = target.paging();
+    let known = target.regions();
+    let unnamed = known.len().saturating_sub(REGIONS);
+    let regions: Vec<Region, REGIONS> = known.iter().take(REGIONS).copied().collect();
+    let region = |va| {
+        let index = regions.iter().position(|region| region.contains(va))?;
+        u16::try_from(index).ok()
+    };
+    let mut rows = machine::runs(
+        target.memory(),
+        paging,
+        root,
+        wish.filter,
+        wish.merge,
+        &region,
+    );
+    let (mut count, mut holes, mut pages) = (0_u64, 0_u64, Pages::default());
+    loop {
+        match rows.advance() {
+            Progress::Done => break,
+            Progress::Working => {
+                if out.interrupted() {
+                    return Err(Error::Interrupted);
+                }
+            }
+            Progress::Row(Row::Hole(hole)) => {
+                holes = holes.saturating_add(1);
+                writeln!(out, "{}", HoleLine(&hole))?;
+            }
+            Progress::Row(Row::Run(run)) => {
+                count = count.saturating_add(1);
+                pages = pages.and(Pages::of(&run));
+                let region = run.region.and_then(|index| regions.get(usize::from(index)));
+                let line = RunLine {
+                    run: &run,
+                    region: region.map(|region| region.name),
+                    physical: wish.merge == Merge::Physical,
+                };
+                writeln!(out, "{line}")?;
+            }
+        }
+    }
+    if unnamed > 0 {
+        writeln!(out, "{} not named here", Count(unnamed as u64, "region"))?;
+    }
+    write!(out, "{}, pages {pages}", Count(count, "run"))?;
+    holes_line(out, holes)
+}
+
+fn leaves(context: &mut Context<'_>, root: PhysAddr, filter: Filter) -> Result<(), Error> {
+    let Context { target, out, .. } = context;
+    let paging = target.paging();
+    let mut rows = machine::leaves(target.memory(), paging, root, filter.range);
+    let (mut holes, mut pages) = (0_u64, Pages::default());
+    loop {
+        match rows.advance() {
+            Progress::Done => break,
+            Progress::Row(Item::Leaf(leaf)) if filter.admits(&leaf) => {
+                let one = |size| u64::from(leaf.size == size);
+                pages = pages.and(Pages {
+                    of_4k: one(PageSize::Size4K),
+                    of_2m: one(PageSize::Size2M),
+                    of_1g: one(PageSize::Size1G),
+                });
+                writeln!(out, "{}", LeafLine(&leaf))?;
+            }
+            Progress::Row(Item::Hole(hole)) => {
+                holes = holes.saturating_add(1);
+                writeln!(out, "{}", HoleLine(&hole))?;
+            }
+            Progress::Working | Progress::Row(_) => {
+                if out.interrupted() {
+                    return Err(Error::Interrupted);
+                }
+            }
+        }
+    }
+    write!(out, "pages {pages}")?;
+    holes_line(out, holes)
+}
+
+fn holes_line(out: &mut dyn Write, holes: u64) -> Result<(), Error> {
+    match holes {
+        0 => writeln!(out)?,
+        _ => writeln!(out, "; {} could not be followed", Count(holes, "row"))?,
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! `regs`: the general registers, the segments, the flags, and where the code is.
+
+use core::fmt::Write;
+
+use heapless::String;
+use machine::{Selector, VirtAddr, bits};
+
+use crate::Error;
+use crate::command::{Args, Command, Context, Group};
+
+pub(super) const COMMAND: Command = Command {
+    name: "regs",
+    group: Group::Processor,
+    usage: "",
+    summary: "show the general registers",
+    help: "Shows the general registers, the segment selectors and bases, RFLAGS with the names of the bits that are set, and RIP. Each is a number in expressions: `$rax`, `$cs`, `$rflags.if`.",
+    examples: &[
+        ("regs", "all of them"),
+        ("assert $rflags.if == 1", "are interrupts on?"),
+    ],
+    args: &[],
+    run,
+};
+
+const GENERAL: [[&str; 2]; 8] = [
+    ["rax", "rbx"],
+    ["rcx", "rdx"],
+    ["rsi", "rdi"],
+    ["rbp", "rsp"],
+    ["r8", "r9"],
+    ["r10", "r11"],
+    ["r12", "r13"],
+    ["r14", "r15"],
+];
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.done()?;
+    let regs = context.registers()?;
+    let out = &mut context.out;
+    let value = |name| VirtAddr(regs.by_name(name).unwrap_or(0));
+    for [left, right] in GENERAL {
+        writeln!(
+            out,
+            "{left:<3} {}   {right:<4} {}",
+            value(left),
+            value(right)
+        )?;
+    }
+    let segments = [
+        [("cs", regs.cs), ("ss", regs.ss)],
+        [("ds", regs.ds), ("es", regs.es)],
+        [("fs", regs.fs), ("gs", regs.gs)],
+        [("tr", regs.tr), ("ldtr", regs.ldtr)],
+    ];
+    for [(left, a), (right, b)] in segments {
+        // The width of `Selector` is not under our control, so the left one is padded here.
+        let mut padded = String::<40>::new();
+        write!(padded, "{}", Selector(a))?;
+        writeln!(out, "{left:<3} {padded:<23} {right:<4} {}", Selector(b))?;
+    }
+    writeln!(out, "fs_base        {}", VirtAddr(regs.fs_base))?;
+    writeln!(out, "gs_base        {}", VirtAddr(regs.gs_base))?;
+    writeln!(out, "kernel_gs_base {}", VirtAddr(regs.kernel_gs_base))?;
+    let flags = bits::RFLAGS.names(regs.rflags);
+    writeln!(out, "rflags {} {flags}", VirtAddr(regs.rflags))?;
+    let rip = VirtAddr(regs.rip);
+    match context.region(rip) {
+        Some(region) => writeln!(context.out, "rip {rip} in {}", region.name)?,
+        None => writeln!(context.out, "rip {rip}")?,
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `tss`: the stacks the CPU switches to, and whether they can be pushed to.
+//!
+//! A stack that is not mapped turns the fault it is for into a triple fault, so this is
+//! worth asking before the first one.
+
+use core::fmt::Write;
+
+use machine::{End, Segment, SegmentKind, Selector, Tss64, VirtAddr, walk};
+
+use crate::Error;
+use crate::command::{Args, Command, Context, Group};
+use crate::render::Count;
+use crate::virt::Virt;
+
+pub(super) const COMMAND: Command = Command {
+    name: "tss",
+    group: Group::Processor,
+    usage: "",
+    summary: "show the stacks in the task state segment",
+    help: "Finds the task state segment through TR and the GDT and shows RSP0 to RSP2 and IST1 to IST7: the address, its region, and whether the word below it, which the CPU would push first, is mapped and writable in the page tables of CR3. The last line says how many of those that are set would do.",
+    examples: &[
+        ("tss", "all stacks"),
+        ("idt 8", "which of them a double fault gets"),
+    ],
+    args: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.done()?;
+    let regs = context.registers()?;
+    let root = context.cr3()?;
+    let selector = Selector(regs.tr);
+    if selector.is_null() {
+        return Err(Error::Said("TR is null: no task state segment is loaded"));
+    }
+    let mut virt = Virt::new(context.target, root);
+    let entry = u64::from(selector.index()) * 8;
+    if selector.is_local() || entry + 15 > u64::from(regs.gdtr.limit) {
+        return Err(Error::Said("TR does not name a descriptor of the GDT"));
+    }
+    let low = virt.word(regs.gdtr.base, entry)?;
+    let high = virt.word(regs.gdtr.base, entry + 8)?;
+    let segment = Segment::decode(low, high);
+    if !matches!(segment.kind, SegmentKind::Tss { .. }) {
+        return Err(Error::Said(
+            "the descriptor that TR names is not a task state segment",
+        ));
+    }
+    let tss = Tss64::decode(&virt.bytes(segment.base, 0)?);
+
+    writeln!(
+        context.out,
+        "tr   {selector} base {} limit {:#x}",
+        VirtAddr(segment.base),
+        segment.limit
+    )?;
+    let (mut set, mut good) = (0, 0);
+    for (kind, first, stacks) in [("rsp", 0, &tss.rsp[..]), ("ist", 1, &tss.ist[..])] {
+        for (number, top) in (first..).zip(stacks) {
+            write!(context.out, "{kind}{number} {top} ")?;
+            if top.0 == 0 {
+                writeln!(context.out, "not set")?;
+                continue;
+            }
+            set += 1;
+            good += u64::from(stack(context, *top)?);
+        }
+    }
+    match u32::from(tss.iomap_base) > segment.limit {
+        true => writeln!(context.out, "no I/O permission bitmap")?,
+        false => writeln!(
+            context.out,
+            "I/O permission bitmap at offset {:#x}",
+            tss.iomap_base
+        )?,
+    }
+    writeln!(context.out, "{} set, {good} usable", Count(set, "stack"))?;
+    Ok(())
+}
+
+/// Ends the line of a stack; whether the CPU could push to it.
+fn stack(context: &mut Context<'_>, top: VirtAddr) -> Result<bool, Error> {
+    let root = context.cr3()?;
+    let paging = context.target.paging();
+    let below = VirtAddr(top.0.wrapping_sub(8));
+    let end = walk(context.target.memory(), &paging, root, below).end();
+    let region = context.region(below);
+    let out = &mut context.out;
+    let usable = match end {
+        End::Mapped { rights, .. } if rights.write && !rights.user => {
+            write!(out, "usable")?;
+            true
+        }
+        End::Mapped { rights, .. } => {
+            write!(out, "NOT USABLE: the word below is {rights}")?;
+            false
+        }
+        other => {
+            write!(out, "NOT USABLE: {other}")?;
+            false
+        }
+    };
+    match region {
+        Some(region) => writeln!(out, " ({})", region.name)?,
+        None => writeln!(out)?,
+    }
+    Ok(usable)
+}

@@ -1,0 +1,25 @@
+//! `version`: what this is, and which build of it.
+
+use core::fmt::Write;
+
+use crate::Error;
+use crate::command::{Args, Command, Context, Group};
+
+pub(super) const COMMAND: Command = Command {
+    name: "version",
+    group: Group::Session,
+    usage: "",
+    summary: "show what is running, and which build of it",
+    help: "Shows what the target says about itself; the last line is the build id that the host's tools compare with the file they have symbols from.",
+    examples: &[("version", "what is this?")],
+    args: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.done()?;
+    let Context { target, out, .. } = context;
+    target.identity(out)?;
+    writeln!(out, "build {}", target.build_id())?;
+    Ok(())
+}

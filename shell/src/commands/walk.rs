@@ -1,0 +1,77 @@
+//! `walk`: follow one address through the page tables, entry by entry.
+//!
+//! This is the first thing to type after a page fault. It prints every entry the CPU would
+//! have read, then one line saying where it ended and why. It starts at CR3 unless given
+//! another root, so tables that are not in use can be asked about too.
+
+use core::fmt::Write;
+
+use machine::{End, MemoryType, Right, VirtError};
+
+use crate::Error;
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::render::EntryLine;
+
+pub(super) const COMMAND: Command = Command {
+    name: "walk",
+    group: Group::Memory,
+    usage: "<address> [root]",
+    summary: "follow an address through the page tables",
+    help: "Shows each entry the CPU would read: its level, table and index, its raw value, what it leads to, and the rights that it alone leaves. The last line is the answer: the physical address of the very byte and the effective rights (u user, r read, w write, x execute), or why there is none. A right that only a level above the last forbids is named on its own line.\nA root is `cr3` (if none is given), `master`, or the physical address of a PML4. `$_` becomes the physical address.",
+    examples: &[
+        ("walk $rip", "the code that is running"),
+        (
+            "walk 0xffff_8000_0000_0000 master",
+            "in the kernel's own tables",
+        ),
+        ("walk $cr2", "the address of the last page fault"),
+    ],
+    args: &[ArgKind::Any, ArgKind::Root(&[])],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let va = args.virt(context)?;
+    let root = args.root(context)?;
+    args.done()?;
+
+    let paging = context.target.paging();
+    let walk = machine::walk(context.target.memory(), &paging, root, va);
+    for step in walk.steps() {
+        writeln!(context.out, "{}", EntryLine(step))?;
+    }
+    let region = context.region(va);
+    let out = &mut context.out;
+    if let End::Mapped {
+        at, memory_type, ..
+    } = walk.end()
+    {
+        let last = walk.steps().last().map(|step| step.entry.level);
+        for (right, name) in [
+            (Right::User, "user"),
+            (Right::Write, "write"),
+            (Right::Execute, "execute"),
+        ] {
+            if let Some(level) = walk.decided_by(right).filter(|level| Some(*level) != last) {
+                writeln!(out, "{level} forbids {name}")?;
+            }
+        }
+        context.state.value = at.0;
+        write!(out, "{va} -> {}", walk.end())?;
+        if memory_type != MemoryType::WB {
+            write!(out, " {memory_type}")?;
+        }
+    } else {
+        let why = VirtError {
+            at: va,
+            why: walk.end(),
+            memory: None,
+        };
+        write!(out, "{why}")?;
+    }
+    match region {
+        Some(region) => writeln!(out, " in {}", region.name)?,
+        None => writeln!(out)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! `x`: look at memory.
+//!
+//! Reading never dereferences: it walks the tables and reads physical memory, so an
+//! address that is not mapped, or that a device answers, is an error and not a crash.
+
+use core::fmt::Write;
+
+use machine::{PhysAddr, PhysMemory, ReadError, VirtAddr, read_virt};
+
+use crate::Error;
+use crate::command::{ArgKind, Args, Command, Context, Group, root};
+use crate::error::excerpt;
+
+const WORDS: &[&str] = &[
+    "b",
+    "g",
+    "h",
+    "phys",
+    "root=",
+    "root=cr3",
+    "root=master",
+    "s",
+    "w",
+];
+
+pub(super) const COMMAND: Command = Command {
+    name: "x",
+    group: Group::Memory,
+    usage: "[/COUNT UNIT] <address> [count] [b|h|w|g|s] [root=ROOT | phys]",
+    summary: "show memory",
+    help: "Shows COUNT units from the address on: `b` bytes, with their characters at the right; `h` `w` `g` little-endian words of 2, 4 and 8 bytes; `s` strings, each up to its NUL. Without a count, 64 bytes or one string; without a unit, bytes. `x/16g ADDRESS` is the same as `x ADDRESS 16 g`.\nAddresses are virtual, by the tables of CR3 or of the root given; with `phys` they are physical. What is not mapped and what a device answers is not read: the command shows what comes before it and fails. `$_` becomes the last unit shown.",
+    examples: &[
+        ("x $rsp 8 g", "the top of the stack"),
+        ("x/4g $cr3 phys", "the first entries of the PML4"),
+        ("x $rip", "the code that is running"),
+    ],
+    args: &[ArgKind::Any, ArgKind::Words(WORDS)],
+    run,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes(usize),
+    String,
+}
+
+/// Where bytes come from.
+#[derive(Clone, Copy)]
+enum Space {
+    Virtual(PhysAddr),
+    Physical,
+}
+
+/// How many bytes a string may have.
+const LONGEST: u64 = 1024;
+const ROW: usize = 16;
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (mut count, mut unit) = (None, None);
+    if let Some(suffix) = args.suffix {
+        let digits = suffix.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let letters = suffix.get(digits.len()..).unwrap_or("");
+        if !digits.is_empty() {
+            count = Some(context.evaluate(digits)?);
+        }
+        // `x` for hex is what everything is shown in; people type it out of habit.
+        for letter in letters.chars().filter(|c| *c != 'x') {
+            let known = unit_of(letter.encode_utf8(&mut [0; 4]));
+            unit = Some(known.ok_or(Error::Unknown(
+                excerpt(suffix),
+                "a count and one of b h w g s",
+            ))?);
+        }
+    }
+    let address = args.number(context, "address")?;
+    let mut space = None;
+    while let Some(word) = args.word() {
+        let text = word.text()?;
+        if let Some(known) = unit_of(text) {
+            unit = Some(known);
+        } else if text == "phys" {
+            space = Some(Space::Physical);
+        } else if let Some(name) = text.strip_prefix("root=") {
+            space = Some(Space::Virtual(root(name, context)?));
+        } else if count.is_none() {
+            count = Some(context.evaluate(text)?);
+        } else {
+            return Err(Error::Unexpected(excerpt(word.0)));
+        }
+    }
+    let space = match space {
+        Some(space) => space,
+        None => Space::Virtual(context.cr3()?),
+    };
+    match unit.unwrap_or(Unit::Bytes(1)) {
+        Unit::String => strings(context, space, address, count.unwrap_or(1)),
+        Unit::Bytes(size) => {
+            let count = count.unwrap_or(64 / size as u64);
+            let bytes = count.checked_mul(size as u64).ok_or(Error::TooLarge)?;
+            rows(context, space, address, bytes, size)
+        }
+    }
+}
+
+fn unit_of(letter: &str) -> Option<Unit> {
+    Some(match letter {
+        "b" => Unit::Bytes(1),
+        "h" => Unit::Bytes(2),
+        "w" => Unit::Bytes(4),
+        "g" => Unit::Bytes(8),
+        "s" => Unit::String,
+        _ => return None,
+    })
+}
+
+/// Reads as much of `buf` as can be read, and says how much that is and why not more.
+fn read(
+    context: &mut Context<'_>,
+    space: Space,
+    address: u64,
+    buf: &mut [u8],
+) -> (usize, Option<Error>) {
+    let paging = context.target.paging();
+    let memory = context.target.memory();
+    match space {
+        Space::Virtual(root) => match read_virt(memory, &paging, root, VirtAddr(address), buf) {
+            Ok(()) => (buf.len(), None),
+            Err(why) => {
+                let good = why.at.0.wrapping_sub(address);
+                (
+                    usize::try_from(good).unwrap_or(0).min(buf.len()),
+                    Some(why.into()),
+                )
+            }
+        },
+        Space::Physical => match physical(memory, address, buf) {
+            Ok(()) => (buf.len(), None),
+            Err(_) => {
+                // Perhaps it is the end of a frame that has to be kept away from.
+                let frame = (0x1000 - (address & 0xfff)) as usize;
+                let Some(first) = buf.get_mut(..frame) else {
+                    return (0, physical(memory, address, buf).err().map(Error::Read));
+                };
+                match physical(memory, address, first) {
+                    Ok(()) => {
+                        let next = address.wrapping_add(frame as u64);
+                        let rest = buf.get_mut(frame..).unwrap_or(&mut []);
+                        (frame, physical(memory, next, rest).err().map(Error::Read))
+                    }
+                    Err(why) => (0, Some(why.into())),
+                }
+            }
+        },
+    }
+}
+
+fn physical(memory: &mut dyn PhysMemory, address: u64, buf: &mut [u8]) -> Result<(), ReadError> {
+    memory.read(PhysAddr(address), buf)
+}
+
+fn rows(
+    context: &mut Context<'_>,
+    space: Space,
+    address: u64,
+    bytes: u64,
+    size: usize,
+) -> Result<(), Error> {
+    let mut done = 0;
+    while done < bytes {
+        context.check_interrupt()?;
+        let mut row = [0; ROW];
+        let at = address.wrapping_add(done);
+        let wanted = usize::try_from(bytes - done).unwrap_or(ROW).min(ROW);
+        let (good, error) = read(context, space, at, row.get_mut(..wanted).unwrap_or(&mut []));
+        // Half a word is not shown.
+        let good = row.get(..good - good % size).unwrap_or(&[]);
+        if !good.is_empty() {
+            show(context, space, at, good, size)?;
+        }
+        if let Some(error) = error {
+            return Err(error);
+        }
+        done += wanted as u64;
+    }
+    Ok(())
+}
+
+fn show(
+    context: &mut Context<'_>,
+    space: Space,
+    at: u64,
+    row: &[u8],
+    size: usize,
+) -> Result<(), Error> {
+    let out = &mut context.out;
+    match space {
+        Space::Virtual(_) => write!(out, "{}", VirtAddr(at))?,
+        Space::Physical => write!(out, "{}", PhysAddr(at))?,
+    }
+    for (index, unit) in row.chunks(size).enumerate() {
+        let value = unit
+            .iter()
+            .rev()
+            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        // Bytes stand in fours, so that a row with its characters fits 80 columns.
+        let gap = if size > 1 || index % 4 == 0 { " " } else { "" };
+        write!(out, "{gap}{value:0width$x}", width = size * 2)?;
+        context.state.value = value;
+    }
+    if size == 1 {
+        let width = 2 * row.len() + row.len().div_ceil(4);
+        write!(out, "{:pad$}", "", pad = 36_usize.saturating_sub(width) + 1)?;
+        for byte in row {
+            let c = char::from(*byte);
+            out.write_char(if matches!(c, ' '..='~') { c } else { '.' })?;
+        }
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn strings(context: &mut Context<'_>, space: Space, address: u64, count: u64) -> Result<(), Error> {
+    let mut at = address;
+    for _ in 0..count {
+        at = string(context, space, at)?;
+    }
+    Ok(())
+}
+
+/// Shows one string; where the next one begins.
+fn string(context: &mut Context<'_>, space: Space, address: u64) -> Result<u64, Error> {
+    match space {
+        Space::Virtual(_) => write!(context.out, "{} \"", VirtAddr(address))?,
+        Space::Physical => write!(context.out, "{} \"", PhysAddr(address))?,
+    }
+    for offset in 0..LONGEST {
+        let mut byte = [0];
+        let (_, error) = read(context, space, address.wrapping_add(offset), &mut byte);
+        let [byte] = byte;
+        match (error, byte) {
+            (Some(error), _) => {
+                writeln!(context.out, "\"...")?;
+                return Err(error);
+            }
+            (None, 0) => {
+                writeln!(context.out, "\"")?;
+                return Ok(address.wrapping_add(offset + 1));
+            }
+            (None, _) => write!(context.out, "{}", byte.escape_ascii())?,
+        }
+        context.state.value = u64::from(byte);
+    }
+    writeln!(context.out, "\"... no NUL in {LONGEST} bytes")?;
+    Ok(address.wrapping_add(LONGEST))
+}

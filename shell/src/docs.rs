@@ -1,0 +1,86 @@
+//! The reference manual, from the same table that `help` shows.
+
+use core::fmt::{self, Write};
+
+use crate::command::{Command, Group};
+use crate::commands::COMMANDS;
+
+/// Writes `docs/commands.md`: Markdown, with every command by group.
+///
+/// # Errors
+///
+/// Only those of `out`.
+pub fn commands(out: &mut dyn Write) -> fmt::Result {
+    writeln!(out, "# Commands")?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "Generated from the command table by `cargo xtask docs`; `help` shows the same text."
+    )?;
+    writeln!(out, "{INTRODUCTION}")?;
+    for group in Group::ALL {
+        writeln!(out, "\n## {}\n", group.title())?;
+        writeln!(out, "| command | what it does |")?;
+        writeln!(out, "|---|---|")?;
+        for command in in_group(group) {
+            let Command { name, summary, .. } = command;
+            writeln!(out, "| [`{name}`](#{name}) | {summary} |")?;
+        }
+        for command in in_group(group) {
+            describe(command, out)?;
+        }
+    }
+    Ok(())
+}
+
+const INTRODUCTION: &str = "
+A line holds commands separated by `;`. One that fails does not keep the next from running;
+Ctrl-C ends them all. `#` begins a comment. Quotes, double or single, keep blanks, `;` and `#`
+in a word, and so do parentheses keep blanks. A line of more than 1024 bytes, or with a quote
+that is never closed, is refused whole. A command's name may be shortened as long as only one
+begins so.
+
+Numbers are hex with `0x` and decimal without; `_` may stand anywhere in them, so every address
+the shell prints can be typed back in. Registers (`$rip`), bits of them (`$cr4.smap`), the last
+value (`$_`), the last status (`$?`) and operators work wherever a number does; see
+[`eval`](#eval). A *root* is `cr3`, `master`, or the physical address of a PML4.";
+
+fn in_group(group: Group) -> impl Iterator<Item = &'static &'static Command> {
+    COMMANDS
+        .iter()
+        .filter(move |command| command.group == group)
+}
+
+fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
+    writeln!(out, "\n### {}\n", command.name)?;
+    writeln!(out, "    {}\n", command.synopsis())?;
+    for paragraph in command.help.lines() {
+        writeln!(out, "{paragraph}\n")?;
+    }
+    writeln!(out, "```")?;
+    for (line, why) in command.examples {
+        writeln!(out, "{line:<40} # {why}")?;
+    }
+    writeln!(out, "```")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_the_manual_with_an_example_and_no_odd_blanks() {
+        let mut text = String::new();
+        commands(&mut text).expect("a string takes everything");
+        for command in COMMANDS {
+            assert!(
+                text.contains(&format!("\n### {}\n", command.name)),
+                "{}",
+                command.name
+            );
+            assert!(!command.examples.is_empty(), "{}", command.name);
+            assert!(command.summary.len() < 66, "{}", command.name);
+        }
+        assert!(!text.lines().any(|line| line.ends_with(' ')));
+    }
+}

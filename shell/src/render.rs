@@ -1,0 +1,241 @@
+//! How values look on a line. Each is a `Display` on a small wrapper, so that every command
+//! shows the same thing the same way and a test can compare it with a string.
+
+use core::fmt;
+
+use machine::{Hole, HoleWhy, Kind, Leaf, Run, Step};
+
+/// An entry that a walk met: where, raw, and what it is.
+///
+/// `PML4 0x0000_0000_1000 [  0] 0000000000002007 table 0x0000_0000_2000 urwx`
+pub(crate) struct EntryLine<'a>(pub(crate) &'a Step);
+
+impl fmt::Display for EntryLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Step {
+            table,
+            index,
+            entry,
+        } = self.0;
+        let level = entry.level.name();
+        write!(f, "{level:<4} {table} [{index:>3}] {:016x} ", entry.raw)?;
+        match entry.kind {
+            Kind::Absent => write!(f, "absent"),
+            Kind::Table { at } => write!(f, "table {at} {}", entry.rights()),
+            Kind::Page { at, .. } => write!(f, "page  {at} {}", entry.rights()),
+            Kind::Reserved { bits } => write!(f, "malformed: reserved bits {bits:#x} are set"),
+        }
+    }
+}
+
+/// A run of pages: range, length, effective rights, memory type, pages, region.
+pub(crate) struct RunLine<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) region: Option<&'a str>,
+    /// Whether to say where it is physically.
+    pub(crate) physical: bool,
+}
+
+impl fmt::Display for RunLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Run {
+            first,
+            last,
+            rights,
+            memory_type,
+            ..
+        } = self.run;
+        write!(f, "{first}..{last} ")?;
+        if self.physical {
+            match self.run.at {
+                Some(at) => write!(f, "{at} ")?,
+                None => write!(f, "{:<16} ", "scattered")?,
+            }
+        }
+        let size = Size(self.run.bytes());
+        write!(
+            f,
+            "{size:>6} {rights} {memory_type:<3} {}",
+            Pages::of(self.run)
+        )?;
+        match self.region {
+            Some(region) => write!(f, " {region}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One page: `VA PA SIZE ENTRY RIGHTS TYPE`.
+pub(crate) struct LeafLine<'a>(pub(crate) &'a Leaf);
+
+impl fmt::Display for LeafLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Leaf {
+            va,
+            at,
+            size,
+            entry,
+            rights,
+            memory_type,
+            ..
+        } = self.0;
+        write!(
+            f,
+            "{va} {at} {size} {:016x} {rights} {memory_type}",
+            entry.raw
+        )
+    }
+}
+
+/// A part of the tables that could not be followed.
+pub(crate) struct HoleLine<'a>(pub(crate) &'a Hole);
+
+impl fmt::Display for HoleLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hole {
+            va,
+            level,
+            table,
+            index,
+            why,
+            ..
+        } = self.0;
+        write!(f, "{va}..{} {level} {table} [{index:>3}] ", self.0.last())?;
+        match why {
+            HoleWhy::Reserved { bits } => write!(f, "malformed: reserved bits {bits:#x} are set"),
+            HoleWhy::Unreadable(why) => write!(f, "unreadable: {why}"),
+            HoleWhy::Loop => write!(f, "leads back to a table above it"),
+        }
+    }
+}
+
+/// Pages by size, those there are: `3x4K+1x2M`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Pages {
+    pub(crate) of_4k: u64,
+    pub(crate) of_2m: u64,
+    pub(crate) of_1g: u64,
+}
+
+impl Pages {
+    pub(crate) fn of(run: &Run) -> Self {
+        Pages {
+            of_4k: run.count_4k,
+            of_2m: run.count_2m,
+            of_1g: run.count_1g,
+        }
+    }
+
+    /// All of both.
+    pub(crate) fn and(self, other: Pages) -> Pages {
+        Pages {
+            of_4k: self.of_4k.saturating_add(other.of_4k),
+            of_2m: self.of_2m.saturating_add(other.of_2m),
+            of_1g: self.of_1g.saturating_add(other.of_1g),
+        }
+    }
+}
+
+impl fmt::Display for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes = [(self.of_4k, "4K"), (self.of_2m, "2M"), (self.of_1g, "1G")];
+        let mut gap = "";
+        for (count, size) in sizes.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{gap}{count}x{size}")?;
+            gap = "+";
+        }
+        match gap {
+            "" => f.write_str("0"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A number of bytes in the largest unit that leaves it whole: `4K`, `68K`, `3M`.
+#[derive(Clone, Copy)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+        let whole = |(shift, _): &(u32, &str)| self.0 != 0 && self.0.trailing_zeros() >= *shift;
+        let (shift, unit) = units.into_iter().find(whole).unwrap_or((0, "B"));
+        let mut text = heapless::String::<24>::new();
+        fmt::write(&mut text, format_args!("{}{unit}", self.0 >> shift))?;
+        f.pad(&text)
+    }
+}
+
+/// A count with the right form of its noun: `1 page`, `2 pages`.
+pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{plural}", self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use machine::{Level, Paging, PhysAddr, ReadError, VirtAddr};
+
+    fn entry(level: Level, raw: u64) -> String {
+        let entry = Paging::four_level(40).decode(raw, level);
+        let step = Step {
+            table: PhysAddr(0x1000),
+            index: 5,
+            entry,
+        };
+        EntryLine(&step).to_string()
+    }
+
+    #[test]
+    fn an_entry_shows_its_raw_bits_before_what_they_mean() {
+        assert_eq!(
+            entry(Level::Pml4, 0x2007),
+            "PML4 0x0000_0000_1000 [  5] 0000000000002007 table 0x0000_0000_2000 urwx"
+        );
+        assert_eq!(
+            entry(Level::Pt, 0x73005),
+            "PT   0x0000_0000_1000 [  5] 0000000000073005 page  0x0000_0007_3000 ur-x"
+        );
+        assert_eq!(
+            entry(Level::Pd, 0x73004),
+            "PD   0x0000_0000_1000 [  5] 0000000000073004 absent"
+        );
+        assert_eq!(
+            entry(Level::Pml4, 0x2087),
+            "PML4 0x0000_0000_1000 [  5] 0000000000002087 malformed: reserved bits 0x80 are set"
+        );
+    }
+
+    #[test]
+    fn a_size_keeps_to_the_unit_that_is_exact() {
+        let sizes = [0, 1, 4096, 0x11000, 3 << 20, 1 << 39, (1 << 40) + 4096];
+        let texts = ["0B", "1B", "4K", "68K", "3M", "512G", "1073741828K"];
+        for (size, text) in sizes.into_iter().zip(texts) {
+            assert_eq!(Size(size).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_hole_says_where_the_entry_is_and_why_it_is_one() {
+        let hole = Hole {
+            va: VirtAddr(0x80_0000_0000),
+            span: 1 << 39,
+            level: Level::Pml4,
+            table: PhysAddr(0x1000),
+            index: 1,
+            why: HoleWhy::Unreadable(ReadError::NoMemory {
+                at: PhysAddr(0x9_9000),
+            }),
+        };
+        assert_eq!(
+            HoleLine(&hole).to_string(),
+            "0x0000_0080_0000_0000..0x0000_00ff_ffff_ffff PML4 0x0000_0000_1000 [  1] \
+             unreadable: no memory at 0x0000_0009_9000"
+        );
+    }
+}
