@@ -2,6 +2,7 @@
 //! manual that has nothing in common with the first.
 
 mod decode;
+mod interpreter;
 mod naive;
 mod tables;
 mod world;

@@ -139,7 +139,7 @@ fn any_entry() -> impl Strategy<Value = u64> {
 pub(super) fn any_world() -> impl Strategy<Value = World> {
     let spine = prop::array::uniform4(any_index());
     let entries = prop::collection::vec((1..=FRAMES, any_index(), any_entry()), 8..32);
-    let poisoned = prop::collection::btree_set((1..=FRAMES, any_index()), 0..4);
+    let poisoned = prop::collection::btree_set((1..=FRAMES, any_index()), 0..10);
     (any_paging(), spine, entries, poisoned).prop_map(|(paging, spine, entries, poisoned)| {
         let mut tables: BTreeMap<u64, BTreeMap<u16, u64>> = BTreeMap::new();
         for (frame, index) in (1..).zip(spine) {
