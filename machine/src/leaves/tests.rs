@@ -154,6 +154,35 @@ fn a_range_asks_only_for_what_it_touches() {
 }
 
 #[test]
+fn a_range_begins_and_ends_with_the_very_byte() {
+    let mut machine = machine();
+    // All of one page table, and one page on each side of it.
+    for page in 511..=1024 {
+        machine.map(
+            VirtAddr(page << 12),
+            PhysAddr(page << 12),
+            PageSize::Size4K,
+            0,
+        );
+    }
+    let edges = [511, 512, 513, 514, 1022, 1023, 1024, 1025].map(|page: u64| page << 12);
+    for (first, last) in edges
+        .iter()
+        .flat_map(|first| edges.map(|last| (*first, last)))
+    {
+        for (first, last) in [(first, last), (first, last - 1), (first - 1, last - 1)] {
+            let range = Range::new(VirtAddr(first), VirtAddr(last));
+            let rows = extents(&list(&mut machine, range));
+            let pages: Vec<u64> = rows.iter().map(|row| row.0 >> 12).collect();
+            let expected: Vec<u64> = (511..=1024)
+                .filter(|page| first <= (page << 12 | 0xfff) && page << 12 <= last && first <= last)
+                .collect();
+            assert_eq!(pages, expected, "{first:#x} to {last:#x}");
+        }
+    }
+}
+
+#[test]
 fn the_gap_holds_nothing_and_costs_nothing() {
     let mut machine = machine();
     let gap = Range::new(
