@@ -64,7 +64,5 @@ fn config() -> BootConfig {
     config.log_level = LevelFilter::Error;
     config.serial_logging = true;
     config.frame_buffer_logging = true;
-    config.frame_buffer.minimum_framebuffer_width = Some(1280);
-    config.frame_buffer.minimum_framebuffer_height = Some(720);
     config
 }

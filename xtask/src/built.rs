@@ -46,7 +46,12 @@ pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Resu
     let kernel = kernel::build(&project, &ready.toolchain, features)?;
     let builder = image::builder(&project, &ready.toolchain)?;
     let images = image::write(&project, &builder, &kernel, ramdisk)?;
-    Ok(Built { project, ready, kernel, images })
+    Ok(Built {
+        project,
+        ready,
+        kernel,
+        images,
+    })
 }
 
 impl Built {

@@ -163,7 +163,9 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
         match argument {
             Arg::Long("firmware") => given.machine.firmware = firmware(&parser.value()?.string()?)?,
             Arg::Long("accel") => given.machine.accel = accel(&parser.value()?.string()?)?,
-            Arg::Long("memory") => given.machine.memory_mib = Some(positive("memory", &mut parser)?),
+            Arg::Long("memory") => {
+                given.machine.memory_mib = Some(positive("memory", &mut parser)?)
+            }
             Arg::Long("smp") => given.machine.smp = Some(positive("smp", &mut parser)?),
             Arg::Long("cpu") => given.machine.cpu = Some(parser.value()?.string()?),
             Arg::Long("timeout") => given.machine.timeout = Some(seconds("timeout", &mut parser)?),
@@ -171,7 +173,10 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
             Arg::Long("runs") => given.runs = Some(positive("runs", &mut parser)?),
             Arg::Long("features") => {
                 let value = parser.value()?.string()?;
-                let features = value.split(',').map(str::trim).filter(|feature| !feature.is_empty());
+                let features = value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|feature| !feature.is_empty());
                 given.machine.features.extend(features.map(str::to_owned));
             }
             Arg::Short('c') => given.sources.push(Source::Text(parser.value()?.string()?)),
@@ -191,7 +196,11 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
     }
     given.machine.gdb = given.flags.contains(&"gdb");
     let command = command(&mut given)?;
-    if let Some(flag) = given.flags.iter().find(|flag| !known_flags(&command).contains(flag)) {
+    if let Some(flag) = given
+        .flags
+        .iter()
+        .find(|flag| !known_flags(&command).contains(flag))
+    {
         bail!("--{flag} means nothing here; see cargo xtask --help");
     }
     Ok((command, given.machine))
@@ -226,16 +235,35 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
     let command = match name.as_str() {
         "setup" => Command::Setup,
         "build" => Command::Build,
-        "run" => Command::Run { display: has("display") },
-        "exec" if given.sources.is_empty() => bail!("exec: which commands? (-c 'COMMANDS', FILE, or - for stdin)"),
-        "exec" => Command::Exec { sources: std::mem::take(&mut given.sources), json: has("json") },
-        "screenshot" => {
-            let file = words.next().ok_or_else(|| anyhow!("screenshot: which file? (FILE.png)"))?;
-            Command::Screenshot { file: file.into(), sources: std::mem::take(&mut given.sources) }
+        "run" => Command::Run {
+            display: has("display"),
+        },
+        "exec" if given.sources.is_empty() => {
+            bail!("exec: which commands? (-c 'COMMANDS', FILE, or - for stdin)")
         }
-        "test" => Command::Test { filter: words.next() },
-        "bench" => Command::Bench { runs: given.runs.take().unwrap_or(5), check: has("check") },
-        "docs" => Command::Docs { check: has("check") },
+        "exec" => Command::Exec {
+            sources: std::mem::take(&mut given.sources),
+            json: has("json"),
+        },
+        "screenshot" => {
+            let file = words
+                .next()
+                .ok_or_else(|| anyhow!("screenshot: which file? (FILE.png)"))?;
+            Command::Screenshot {
+                file: file.into(),
+                sources: std::mem::take(&mut given.sources),
+            }
+        }
+        "test" => Command::Test {
+            filter: words.next(),
+        },
+        "bench" => Command::Bench {
+            runs: given.runs.take().unwrap_or(5),
+            check: has("check"),
+        },
+        "docs" => Command::Docs {
+            check: has("check"),
+        },
         "tidy" => Command::Tidy,
         "bless" => Command::Bless,
         "gdb" => Command::NotYet("gdb"),
@@ -252,16 +280,23 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
 }
 
 fn firmware(word: &str) -> anyhow::Result<Firmware> {
-    let found = Firmware::ALL.into_iter().find(|firmware| firmware.word() == word);
+    let found = Firmware::ALL
+        .into_iter()
+        .find(|firmware| firmware.word() == word);
     found.ok_or_else(|| anyhow!("--firmware is uefi or bios, not `{word}`"))
 }
 
 fn accel(word: &str) -> anyhow::Result<Accel> {
-    let found = [Accel::Tcg, Accel::Kvm].into_iter().find(|accel| accel.word() == word);
+    let found = [Accel::Tcg, Accel::Kvm]
+        .into_iter()
+        .find(|accel| accel.word() == word);
     found.ok_or_else(|| anyhow!("--accel is tcg or kvm, not `{word}`"))
 }
 
-fn positive<N: std::str::FromStr + PartialOrd + From<u8>>(name: &str, parser: &mut Parser) -> anyhow::Result<N> {
+fn positive<N: std::str::FromStr + PartialOrd + From<u8>>(
+    name: &str,
+    parser: &mut Parser,
+) -> anyhow::Result<N> {
     let word = parser.value()?.string()?;
     let number = word.parse().ok().filter(|number| *number >= N::from(1));
     number.ok_or_else(|| anyhow!("--{name} is a number from 1, not `{word}`"))
@@ -285,21 +320,29 @@ mod tests {
     #[test]
     fn exec_takes_commands_and_files_in_the_order_they_were_given() {
         let (command, machine) =
-            read("exec -c map a.txt --json - -c regs --firmware bios --timeout 2.5").expect("well formed");
+            read("exec -c map a.txt --json - -c regs --firmware bios --timeout 2.5")
+                .expect("well formed");
         let sources = vec![
             Source::Text("map".to_owned()),
             Source::File("a.txt".into()),
             Source::Stdin,
             Source::Text("regs".to_owned()),
         ];
-        assert_eq!(command, Command::Exec { sources, json: true });
+        assert_eq!(
+            command,
+            Command::Exec {
+                sources,
+                json: true
+            }
+        );
         assert_eq!(machine.firmware, Firmware::Bios);
         assert_eq!(machine.timeout, Some(Duration::from_millis(2500)));
     }
 
     #[test]
     fn options_may_stand_before_the_command() {
-        let (command, machine) = read("--memory 512 --features a,b run --display --gdb").expect("well formed");
+        let (command, machine) =
+            read("--memory 512 --features a,b run --display --gdb").expect("well formed");
         assert_eq!(command, Command::Run { display: true });
         assert_eq!(machine.memory_mib, Some(512));
         assert_eq!(machine.features, ["a", "b"]);

@@ -69,7 +69,8 @@ fn broken(failure: &Failure) -> Outcome {
 
 /// Leaving is what was asked for.
 fn is_a_clean_end(command: &str, failure: &Failure) -> bool {
-    let asked = |name: &str, shortest: usize| command.len() >= shortest && name.starts_with(command);
+    let asked =
+        |name: &str, shortest: usize| command.len() >= shortest && name.starts_with(command);
     match failure.trouble {
         Trouble::Left(Left::PowerOff) => asked("poweroff", 1),
         // With -no-reboot a reboot ends QEMU; a triple fault under any other command is a crash.
@@ -134,13 +135,18 @@ mod tests {
 
     #[test]
     fn a_reply_is_one_line_of_json() {
-        let value: serde_json::Value = serde_json::from_str(&as_json(&reply())).expect("it is JSON");
+        let value: serde_json::Value =
+            serde_json::from_str(&as_json(&reply())).expect("it is JSON");
         assert_eq!(
             value,
             json!({ "seq": 3, "command": "walk nonsense", "status": "ok",
                     "output": ["a \"quoted\" line"], "error": null })
         );
-        let failed = Reply { errors: vec!["walk: no".to_owned()], status: Status::Failed, ..reply() };
+        let failed = Reply {
+            errors: vec!["walk: no".to_owned()],
+            status: Status::Failed,
+            ..reply()
+        };
         let text = as_json(&failed);
         assert!(text.contains(r#""error":"walk: no""#), "{text}");
         assert!(!text.contains('\n'), "{text}");
@@ -151,9 +157,7 @@ mod tests {
         let left = |left| Failure {
             trouble: Trouble::Left(left),
             place: Place::Prompt,
-            notes: vec![],
-            last: vec![],
-            log: None,
+            evidence: Box::default(),
         };
         assert!(is_a_clean_end("poweroff", &left(Left::PowerOff)));
         assert!(is_a_clean_end("reboot", &left(Left::Reset)));

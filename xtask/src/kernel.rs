@@ -189,7 +189,7 @@ fn registries(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Vec<Pa
     Ok(folders)
 }
 
-/// The kernel without any debug information, for measuring.
+/// The kernel without symbols and debug information, for measuring.
 ///
 /// # Errors
 ///
@@ -201,7 +201,7 @@ pub fn strip(
     to: &Path,
 ) -> anyhow::Result<()> {
     let mut objcopy: Command = toolchain.objcopy();
-    objcopy.arg("--strip-debug").arg(from).arg(to);
+    objcopy.arg("--strip-all").arg(from).arg(to);
     steps::run(project, "strip", "strip the kernel", &mut objcopy)
 }
 

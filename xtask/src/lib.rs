@@ -4,18 +4,23 @@
 //! something goes wrong *around* the kernel: a missing tool, a build, an image, a silent guest.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod built;
+pub mod checks;
 pub mod cli;
 pub mod compiler;
+pub mod docs;
 pub mod elf;
 pub mod exec;
 pub mod guest;
+pub mod host;
 pub mod image;
 pub mod kernel;
 pub mod lock;
 pub mod project;
 pub mod run;
 pub mod scratch;
+pub mod screenshot;
 pub mod script;
 pub mod setup;
 pub mod signals;

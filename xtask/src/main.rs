@@ -7,7 +7,7 @@ use xtask::cli::{self, Command, Machine};
 use xtask::exec::{self, Outcome};
 use xtask::guest::Options;
 use xtask::project::Project;
-use xtask::{built, run, script, setup, signals};
+use xtask::{bench, built, checks, docs, run, screenshot, script, setup, signals};
 
 fn main() -> ExitCode {
     let outcome = called().unwrap_or_else(|error| {
@@ -25,13 +25,21 @@ fn called() -> anyhow::Result<Outcome> {
         Command::Setup => {
             let ready = setup::ready(&Project::find())?;
             println!("{}", ready.tools.compiler.name);
-            println!("{}\n{}", ready.tools.qemu.display(), ready.tools.ovmf.display());
+            println!(
+                "{}\n{}",
+                ready.tools.qemu.display(),
+                ready.tools.ovmf.display()
+            );
         }
         Command::Build => {
             let built = built::prepare(&machine.features)?;
             println!("build {}", built.kernel.build_id);
             println!("{}", built.kernel.whole.display());
-            println!("{}\n{}", built.images.bios.display(), built.images.uefi.display());
+            println!(
+                "{}\n{}",
+                built.images.bios.display(),
+                built.images.uefi.display()
+            );
         }
         Command::Run { display } => run::run(&options(&machine)?, display)?,
         Command::Exec { sources, json } => {
@@ -39,7 +47,24 @@ fn called() -> anyhow::Result<Outcome> {
             return Ok(exec::run(&options(&machine)?, &commands, json));
         }
         Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
-        _ => anyhow::bail!("not built yet"),
+        Command::Screenshot { file, sources } => {
+            let commands = script::commands(&sources)?;
+            screenshot::run(&options(&machine)?, &commands, &file)?;
+        }
+        Command::Test { filter } => return checks::test(&Project::find(), filter.as_deref()),
+        Command::Bench { runs, check } => {
+            let built = built::prepare(&machine.features)?;
+            return bench::run(&built, |options| machine.apply(options), runs, check);
+        }
+        Command::Docs { check: true } => {
+            if let Err(stale) = docs::check(&Project::find()) {
+                eprintln!("xtask: {stale:#}");
+                return Ok(Outcome::Failed);
+            }
+        }
+        Command::Docs { check: false } => docs::write(&Project::find())?,
+        Command::Tidy => checks::tidy(&Project::find())?,
+        Command::Bless => checks::bless(&Project::find())?,
     }
     Ok(Outcome::Ok)
 }

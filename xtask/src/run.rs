@@ -24,12 +24,15 @@ pub fn run(options: &Options, display: bool) -> anyhow::Result<()> {
     } else {
         command.args(["-display", "none"]);
     }
-    eprintln!("Ctrl-A X ends the machine, Ctrl-A C is QEMU's monitor; all other keys go to the kernel");
+    eprintln!(
+        "Ctrl-A X ends the machine, Ctrl-A C is QEMU's monitor; all other keys go to the kernel"
+    );
     if options.gdb {
         eprintln!("stopped before the first instruction; in gdb: target remote localhost:1234");
     }
-    let mut child =
-        command.spawn().with_context(|| format!("cannot start {}", options.qemu.display()))?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot start {}", options.qemu.display()))?;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -48,7 +51,9 @@ pub fn run(options: &Options, display: bool) -> anyhow::Result<()> {
 
 /// Asks QEMU to end, so that it gives the terminal back as it was; insists after two seconds.
 fn end(child: &mut Child) -> std::io::Result<()> {
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+    Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()?;
     for _ in 0..100 {
         if child.try_wait()?.is_some() {
             return Ok(());
@@ -61,14 +66,23 @@ fn end(child: &mut Child) -> std::io::Result<()> {
 
 /// A window needs a screen and a QEMU that can draw on it; silence would be the answer otherwise.
 fn window(options: &Options) -> anyhow::Result<()> {
-    let screen = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let screen = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
     if !screen {
         bail!("--display: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)");
     }
-    let known = Command::new(&options.qemu).args(["-display", "help"]).output()?;
+    let known = Command::new(&options.qemu)
+        .args(["-display", "help"])
+        .output()?;
     let known = String::from_utf8_lossy(&known.stdout).into_owned();
-    if !known.lines().any(|line| matches!(line.trim(), "gtk" | "sdl" | "cocoa")) {
-        bail!("--display: this QEMU has no window to show; on Debian, apt-get install qemu-system-gui");
+    if !known
+        .lines()
+        .any(|line| matches!(line.trim(), "gtk" | "sdl" | "cocoa"))
+    {
+        bail!(
+            "--display: this QEMU has no window to show; on Debian, apt-get install qemu-system-gui"
+        );
     }
     Ok(())
 }

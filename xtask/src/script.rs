@@ -16,12 +16,13 @@ pub fn commands(sources: &[Source]) -> anyhow::Result<Vec<String>> {
     for source in sources {
         let text = match source {
             Source::Text(text) => text.clone(),
-            Source::File(file) => {
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
-            }
+            Source::File(file) => std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?,
             Source::Stdin => {
                 let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+                std::io::stdin()
+                    .read_to_string(&mut text)
+                    .context("cannot read standard input")?;
                 text
             }
         };
@@ -66,7 +67,10 @@ mod tests {
     fn semicolons_and_comments_count_only_outside_quotes_and_words() {
         for (line, commands) in [
             ("walk $rip; map", vec!["walk $rip", "map"]),
-            ("echo 'a; b # c' ; echo \"d;'\"", vec!["echo 'a; b # c'", "echo \"d;'\""]),
+            (
+                "echo 'a; b # c' ; echo \"d;'\"",
+                vec!["echo 'a; b # c'", "echo \"d;'\""],
+            ),
             ("echo a#b # the rest; is gone", vec!["echo a#b"]),
             ("  ;; \t", vec![]),
             ("# nothing", vec![]),
@@ -80,6 +84,9 @@ mod tests {
     #[test]
     fn each_line_of_a_script_is_a_line() {
         let sources = [Source::Text("map # one\n\nregs; cr\n".to_owned())];
-        assert_eq!(commands(&sources).expect("no file to read"), ["map", "regs", "cr"]);
+        assert_eq!(
+            commands(&sources).expect("no file to read"),
+            ["map", "regs", "cr"]
+        );
     }
 }

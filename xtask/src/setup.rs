@@ -193,8 +193,11 @@ fn apt(project: &Project, way: Way, name: &str, what: &str, words: &[&str]) -> a
     let mut command = match way {
         Way::Root => Command::new("apt-get"),
         _ => {
-            // The step itself has no terminal; a password is asked for here, once.
-            Command::new("sudo").arg("-v").status()?;
+            // The step itself has no terminal; a password is asked for here, once. Where sudo
+            // needs none, `-v` may still ask for one.
+            if !Means::here().sudo_silent {
+                Command::new("sudo").arg("-v").status()?;
+            }
             let mut sudo = Command::new("sudo");
             sudo.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
             sudo
@@ -202,4 +205,126 @@ fn apt(project: &Project, way: Way, name: &str, what: &str, words: &[&str]) -> a
     };
     command.env("DEBIAN_FRONTEND", "noninteractive").args(words);
     steps::run(project, name, what, &mut command)
+}
+
+#[cfg(test)]
+mod decisions {
+    use super::*;
+    use crate::compiler::Compiler;
+    use crate::tools::{Probe, Tool};
+    use std::path::PathBuf;
+
+    /// A machine with some of what is needed.
+    struct Fake {
+        compiler: Result<Compiler, Vec<String>>,
+        qemu: bool,
+        ovmf: bool,
+    }
+
+    impl Probe for Fake {
+        fn compiler(&mut self) -> Result<Compiler, Vec<String>> {
+            self.compiler.clone()
+        }
+        fn qemu(&mut self) -> Option<PathBuf> {
+            self.qemu.then(|| "/usr/bin/qemu-system-x86_64".into())
+        }
+        fn ovmf(&mut self) -> Option<PathBuf> {
+            self.ovmf.then(|| "/usr/share/ovmf/OVMF.fd".into())
+        }
+    }
+
+    fn compiler() -> Compiler {
+        Compiler {
+            name: "a compiler".to_owned(),
+            rustc: "rustc".into(),
+            cargo: "cargo".into(),
+            sources: "src".into(),
+            host_libraries: "lib".into(),
+            linker: "lld".into(),
+            llvm: "llvm".into(),
+        }
+    }
+
+    #[test]
+    fn a_complete_machine_needs_nothing() {
+        let mut machine = Fake {
+            compiler: Ok(compiler()),
+            qemu: true,
+            ovmf: true,
+        };
+        assert_eq!(
+            tools::look(&mut machine).map(|tools| tools.compiler),
+            Ok(compiler())
+        );
+    }
+
+    #[test]
+    fn all_that_is_missing_is_named_at_once_with_its_packages() {
+        let seen = vec!["rustup's nightly: it lacks the component rust-src".to_owned()];
+        let mut machine = Fake {
+            compiler: Err(seen),
+            qemu: false,
+            ovmf: true,
+        };
+        let missing = tools::look(&mut machine).expect_err("two things are missing");
+        assert_eq!(
+            missing
+                .iter()
+                .map(|missing| missing.tool)
+                .collect::<Vec<_>>(),
+            [Tool::Compiler, Tool::Qemu]
+        );
+        let text = refusal(&missing, "we are not root and there is no sudo");
+        for part in [
+            "qemu-system-x86",
+            "rust-web-src",
+            "lacks the component rust-src",
+            "not root",
+            "apt-get install",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("ovmf"), "{text}");
+    }
+
+    #[test]
+    fn packages_are_installed_only_where_nobody_has_to_be_guessed_at() {
+        let nobody = Means {
+            apt: true,
+            root: false,
+            sudo: false,
+            sudo_silent: false,
+            terminal: true,
+        };
+        assert!(matches!(nobody.way(), Way::None(why) if why.contains("no sudo")));
+        assert_eq!(
+            Means {
+                root: true,
+                ..nobody
+            }
+            .way(),
+            Way::Root
+        );
+        let sudo = Means {
+            sudo: true,
+            ..nobody
+        };
+        assert_eq!(sudo.way(), Way::Sudo);
+        let unattended = Means {
+            terminal: false,
+            ..sudo
+        };
+        assert!(matches!(unattended.way(), Way::None(why) if why.contains("password")));
+        assert_eq!(
+            Means {
+                sudo_silent: true,
+                ..unattended
+            }
+            .way(),
+            Way::Sudo
+        );
+        assert!(
+            matches!(Means { apt: false, root: true, ..sudo }.way(), Way::None(why) if why.contains("apt-get"))
+        );
+    }
 }

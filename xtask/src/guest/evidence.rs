@@ -20,7 +20,11 @@ impl Cpu {
         let mut cpu = Self::default();
         for line in registers.lines() {
             if let Some(rest) = line.strip_prefix("CS =") {
-                cpu.cs = rest.split_whitespace().next().unwrap_or_default().to_owned();
+                cpu.cs = rest
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
             }
             for word in line.split_whitespace() {
                 match word.split_once('=') {
@@ -61,7 +65,10 @@ impl fmt::Display for Cpu {
 
 /// Has SeaBIOS handed over? It says so on its debug port before it jumps.
 pub(crate) fn place_under_seabios(messages: &[String]) -> Place {
-    if messages.iter().any(|line| line.starts_with("Booting from 0000:7c00")) {
+    if messages
+        .iter()
+        .any(|line| line.starts_with("Booting from 0000:7c00"))
+    {
         Place::Bootloader
     } else {
         Place::Firmware
@@ -94,7 +101,10 @@ CR0=80010011 CR2=0000000000000000 CR3=0000000000103000 CR4=00000668
     #[test]
     fn seabios_has_handed_over_once_it_says_where_it_jumps() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(place_under_seabios(&lines("SeaBIOS\nBooting from Hard Disk...")), Place::Firmware);
+        assert_eq!(
+            place_under_seabios(&lines("SeaBIOS\nBooting from Hard Disk...")),
+            Place::Firmware
+        );
         let over = lines("Booting from Hard Disk...\nBooting from 0000:7c00");
         assert_eq!(place_under_seabios(&over), Place::Bootloader);
     }

@@ -5,9 +5,32 @@ pub(crate) fn key_of(character: char) -> Option<String> {
     const PLAIN: &str = "`1234567890-=[]\\;',./ \n\t\x08\x1b";
     const SHIFTED: &str = "~!@#$%^&*()_+{}|:\"<>?";
     const NAMES: [&str; 26] = [
-        "grave_accent", "1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "minus", "equal", "bracket_left",
-        "bracket_right", "backslash", "semicolon", "apostrophe", "comma", "dot", "slash", "spc", "ret", "tab",
-        "backspace", "esc",
+        "grave_accent",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+        "0",
+        "minus",
+        "equal",
+        "bracket_left",
+        "bracket_right",
+        "backslash",
+        "semicolon",
+        "apostrophe",
+        "comma",
+        "dot",
+        "slash",
+        "spc",
+        "ret",
+        "tab",
+        "backspace",
+        "esc",
     ];
     if character.is_ascii_lowercase() {
         return Some(character.to_string());
@@ -19,7 +42,9 @@ pub(crate) fn key_of(character: char) -> Option<String> {
         let place = keys.chars().position(|key| key == character)?;
         NAMES.get(place).copied()
     };
-    name_at(PLAIN).map(str::to_owned).or_else(|| name_at(SHIFTED).map(|name| format!("shift-{name}")))
+    name_at(PLAIN)
+        .map(str::to_owned)
+        .or_else(|| name_at(SHIFTED).map(|name| format!("shift-{name}")))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@
 use std::time::{Duration, Instant};
 
 use shell::Status;
-use shell::framing::{Checksum, Line, VERSION};
+use shell::framing::{Line, VERSION};
 
+use crate::guest::frame::Frame;
 use crate::guest::text::begins_a_fault_report;
-use crate::guest::trouble::{Failure, Left, Place, Trouble};
+use crate::guest::trouble::{Evidence, Failure, Left, Place, Trouble};
 use crate::guest::wire::{Limits, Stop, Wire};
 
 /// What the shell shows when it waits for a line.
@@ -19,8 +20,6 @@ const REPORT_PAUSE: Duration = Duration::from_secs(1);
 const REPORT_TIME: Duration = Duration::from_secs(10);
 /// The most lines of a report that are kept.
 const REPORT_LINES: usize = 200;
-/// Longer lines are refused by the shell, and need not be repeated by it in full.
-const LONGEST_COMMAND: usize = 1000;
 
 /// How a boot went.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +81,13 @@ impl Link {
     /// Begins to listen; the machine was started at `began`.
     #[must_use]
     pub fn new(wire: Wire, began: Instant) -> Self {
-        Self { wire, place: Place::default(), began, framed: false, seq: 0 }
+        Self {
+            wire,
+            place: Place::default(),
+            began,
+            framed: false,
+            seq: 0,
+        }
     }
 
     /// The line itself, for whoever wants bytes.
@@ -102,9 +107,11 @@ impl Link {
         Failure {
             trouble,
             place: self.place.clone(),
-            notes: Vec::new(),
-            last: self.wire.last(),
-            log: self.wire.log(),
+            evidence: Box::new(Evidence {
+                notes: Vec::new(),
+                last: self.wire.last(),
+                log: self.wire.log(),
+            }),
         }
     }
 
@@ -114,7 +121,9 @@ impl Link {
         let partial = self.wire.partial();
         self.failure(match stop {
             Stop::Silent(silence) => Trouble::Silent { silence, partial },
-            Stop::TimeUp => Trouble::TimeUp { after: self.began.elapsed() },
+            Stop::TimeUp => Trouble::TimeUp {
+                after: self.began.elapsed(),
+            },
             Stop::Closed => Trouble::Left(Left::Unknown),
             Stop::Interrupted => Trouble::Interrupted,
         })
@@ -128,7 +137,9 @@ impl Link {
     pub fn wait_for_prompt(&mut self, limits: Limits) -> Result<Boot, Failure> {
         let mut boot = Boot::default();
         loop {
-            let next = self.wire.line_or(limits, |partial| partial.ends_with(PROMPT));
+            let next = self
+                .wire
+                .line_or(limits, |partial| partial.ends_with(PROMPT));
             let line = match next.map_err(|stop| self.stopped(stop))? {
                 Ok(line) => line,
                 Err(_prompt) => break,
@@ -147,9 +158,13 @@ impl Link {
     fn place_of_boot_line(&mut self, line: &str, boot: &mut Boot) {
         if let Some(stage) = line.strip_prefix("boot: ") {
             boot.stages.push((stage.to_owned(), self.began.elapsed()));
-            self.place = Place::Boot { stage: Some(stage.to_owned()) };
+            self.place = Place::Boot {
+                stage: Some(stage.to_owned()),
+            };
         } else if let Some(banner) = line.strip_prefix("Ringwalk ") {
-            let mut words = banner.split_whitespace().skip_while(|word| *word != "build");
+            let mut words = banner
+                .split_whitespace()
+                .skip_while(|word| *word != "build");
             boot.build_id = words.nth(1).map(|id| id.trim_end_matches(',').to_owned());
         } else if line.contains("BdsDxe: starting") && self.place == Place::Firmware {
             self.place = Place::Bootloader;
@@ -164,7 +179,9 @@ impl Link {
     pub fn prompt_again(&mut self, limits: Limits) -> Result<Vec<String>, Failure> {
         let mut lines = Vec::new();
         loop {
-            let next = self.wire.line_or(limits, |partial| partial.ends_with(PROMPT));
+            let next = self
+                .wire
+                .line_or(limits, |partial| partial.ends_with(PROMPT));
             match next.map_err(|stop| self.stopped(stop))? {
                 Ok(line) if begins_a_fault_report(&line) => return Err(self.fault(vec![line])),
                 Ok(line) => lines.push(line),
@@ -193,7 +210,10 @@ impl Link {
                 return Err(self.failure(Trouble::Version(version)));
             }
             if let Some(file) = build_id.filter(|id| *id != build) {
-                return Err(self.failure(Trouble::Stale { guest: build.to_owned(), file: file.to_owned() }));
+                return Err(self.failure(Trouble::Stale {
+                    guest: build.to_owned(),
+                    file: file.to_owned(),
+                }));
             }
             self.framed = true;
             self.seq = 0;
@@ -221,7 +241,11 @@ impl Link {
     /// Everything that makes the answer unfit for use.
     pub fn command(&mut self, line: &str, limits: Limits) -> Result<Reply, Failure> {
         let seq = self.seq + 1;
-        self.place = Place::Command { seq, text: line.to_owned(), lines: 0 };
+        self.place = Place::Command {
+            seq,
+            text: line.to_owned(),
+            lines: 0,
+        };
         if line.contains(['\r', '\n']) {
             return Err(self.failure(Trouble::Start("a command is one line".to_owned())));
         }
@@ -238,9 +262,22 @@ impl Link {
             match frame.take(&text) {
                 Ok(None) => {}
                 Ok(Some(status)) => {
-                    let Frame { output, errors, notes, .. } = frame;
+                    let Frame {
+                        output,
+                        errors,
+                        notes,
+                        ..
+                    } = frame;
                     let command = line.to_owned();
-                    break Reply { seq, command, output, errors, notes, status, took: sent.elapsed() };
+                    break Reply {
+                        seq,
+                        command,
+                        output,
+                        errors,
+                        notes,
+                        status,
+                        took: sent.elapsed(),
+                    };
                 }
                 Err(trouble) => return Err(self.disturbed(trouble)),
             }
@@ -255,10 +292,12 @@ impl Link {
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.wire.send(bytes).map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => self.failure(Trouble::Silent {
-                silence: Duration::from_secs(10),
-                partial: "it takes no more input".to_owned(),
-            }),
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+                self.failure(Trouble::Silent {
+                    silence: Duration::from_secs(10),
+                    partial: "it takes no more input".to_owned(),
+                })
+            }
             // Whoever closed the line may have said why before.
             _ => self.disturbed(Trouble::Left(Left::Unknown)),
         })
@@ -280,7 +319,10 @@ impl Link {
                 Err(_) => break,
             }
         }
-        Failure { place, ..self.failure(trouble) }
+        Failure {
+            place,
+            ..self.failure(trouble)
+        }
     }
 
     /// Reads the rest of a report until the kernel pauses.
@@ -293,82 +335,9 @@ impl Link {
                 Err(_) => break,
             }
         }
-        Failure { last: Vec::new(), ..self.failure(Trouble::Fault { report }) }
-    }
-}
-
-/// One frame while it comes in.
-struct Frame<'a> {
-    seq: u64,
-    command: &'a str,
-    begun: bool,
-    output: Vec<String>,
-    errors: Vec<String>,
-    notes: Vec<String>,
-    sum: Checksum,
-}
-
-impl<'a> Frame<'a> {
-    fn new(seq: u64, command: &'a str) -> Self {
-        let (output, errors, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { seq, command, begun: false, output, errors, notes, sum: Checksum::new() }
-    }
-
-    /// Takes the next line; its status, if it was the last.
-    fn take(&mut self, text: &str) -> Result<Option<Status>, Trouble> {
-        let missing = |marker| Trouble::Missing { marker, got: text.to_owned() };
-        match (Line::parse(text), self.begun) {
-            (Line::Begin { seq, command }, false) => {
-                self.check_sequence(seq)?;
-                let comparable =
-                    self.command.len() < LONGEST_COMMAND && !self.command.contains(char::is_control);
-                if comparable && command != self.command {
-                    let (sent, received) = (self.command.to_owned(), command.to_owned());
-                    return Err(Trouble::Misheard { sent, received });
-                }
-                self.begun = true;
-            }
-            (Line::Output(line), true) => {
-                self.add(text);
-                self.output.push(line.to_owned());
-            }
-            (Line::Error(line), true) => {
-                self.add(text);
-                self.errors.push(line.to_owned());
-            }
-            (Line::End { seq, lines, crc, status }, true) => {
-                self.check_sequence(seq)?;
-                return self.check_end(lines, crc).map(|()| Some(status));
-            }
-            (Line::Other(line), _) if line.is_empty() => {}
-            (Line::Other(line), _) if line.starts_with("note: ") => self.notes.push(line.to_owned()),
-            (Line::Other(line), _) => return Err(Trouble::Torn { line: line.to_owned() }),
-            (_, false) => return Err(missing("@begin")),
-            (_, true) => return Err(missing("@end")),
-        }
-        Ok(None)
-    }
-
-    fn add(&mut self, text: &str) {
-        self.sum.add(text.as_bytes());
-        self.sum.add(b"\n");
-    }
-
-    fn check_sequence(&self, got: u64) -> Result<(), Trouble> {
-        let expected = self.seq;
-        if got == expected { Ok(()) } else { Err(Trouble::Sequence { expected, got }) }
-    }
-
-    fn check_end(&self, announced: u64, crc: u32) -> Result<(), Trouble> {
-        let counted = self.output.len() + self.errors.len();
-        let counted = u64::try_from(counted).unwrap_or(u64::MAX);
-        if announced != counted {
-            return Err(Trouble::Count { announced, counted });
-        }
-        let computed = self.sum.value();
-        if crc != computed {
-            return Err(Trouble::Checksum { announced: crc, computed });
-        }
-        Ok(())
+        let mut failure = self.failure(Trouble::Fault { report });
+        // The report is what was printed last.
+        failure.evidence.last.clear();
+        failure
     }
 }

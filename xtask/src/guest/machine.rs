@@ -61,7 +61,10 @@ pub fn arguments(options: &Options) -> Vec<String> {
     }
     // A comma in a file name would end the value.
     let image = options.image.display().to_string().replace(',', ",,");
-    add(["-drive", &format!("if=none,id=disk,format=raw,snapshot=on,file={image}")]);
+    add([
+        "-drive",
+        &format!("if=none,id=disk,format=raw,snapshot=on,file={image}"),
+    ]);
     add(["-device", "ide-hd,drive=disk,bus=ide.0"]);
     if options.gdb {
         // Only this machine may connect: the stub has no password.
@@ -87,12 +90,18 @@ impl Machine {
         let firmware_log = at("firmware");
 
         let mut command = outliving_nobody(&options.qemu);
-        command.args(arguments(options)).args(["-display", "none", "-no-reboot"]);
+        command
+            .args(arguments(options))
+            .args(["-display", "none", "-no-reboot"]);
         // QEMU connects to us: no byte can be lost before we listen.
         for (name, use_it) in [("serial", "-serial"), ("monitor", "-mon")] {
             let socket = format!("socket,id={name},path={}", at(name).display());
             command.args(["-chardev", &socket]);
-            let value = if name == "serial" { "chardev:serial" } else { "chardev=monitor,mode=control" };
+            let value = if name == "serial" {
+                "chardev:serial"
+            } else {
+                "chardev=monitor,mode=control"
+            };
             command.args([use_it, value]);
         }
         if options.firmware == Firmware::Bios {
@@ -105,15 +114,29 @@ impl Machine {
         command.stderr(std::fs::File::create(&stderr).map_err(text)?);
 
         let began = Instant::now();
-        let child = spawn(command).map_err(|error| format!("{}: {error}", options.qemu.display()))?;
-        let mut machine = Self { child, ended: None, began, stderr, firmware_log, folder };
+        let child =
+            spawn(command).map_err(|error| format!("{}: {error}", options.qemu.display()))?;
+        let mut machine = Self {
+            child,
+            ended: None,
+            began,
+            stderr,
+            firmware_log,
+            folder,
+        };
         let serial = machine.accept(&serial)?;
         let monitor = machine.accept(&monitor)?;
-        Ok(Started { machine, serial, monitor })
+        Ok(Started {
+            machine,
+            serial,
+            monitor,
+        })
     }
 
     fn accept(&mut self, listener: &UnixListener) -> Result<UnixStream, String> {
-        listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+        listener
+            .set_nonblocking(true)
+            .map_err(|error| error.to_string())?;
         loop {
             match listener.accept() {
                 Ok((stream, _)) => return Ok(stream),
@@ -121,7 +144,10 @@ impl Machine {
                 Err(error) => return Err(error.to_string()),
             }
             if self.poll().is_some() {
-                return Err(format!("QEMU ended at once:\n  {}", self.messages().join("\n  ")));
+                return Err(format!(
+                    "QEMU ended at once:\n  {}",
+                    self.messages().join("\n  ")
+                ));
             }
             if self.began.elapsed() > START {
                 return Err(format!("QEMU did not connect in {} s", START.as_secs()));
@@ -160,14 +186,20 @@ impl Machine {
     #[must_use]
     pub fn messages(&self) -> Vec<String> {
         let text = std::fs::read(&self.stderr).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+        String::from_utf8_lossy(&text)
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// What SeaBIOS had to say, if it is the firmware.
     #[must_use]
     pub fn firmware_messages(&self) -> Vec<String> {
         let text = std::fs::read(&self.firmware_log).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+        String::from_utf8_lossy(&text)
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// A private folder that lives as long as the machine.
@@ -188,7 +220,10 @@ impl Drop for Machine {
 }
 
 fn how_it_left(status: Option<ExitStatus>, reason: Option<String>) -> Left {
-    match (status.and_then(|status| status.code()), status.and_then(|status| status.signal())) {
+    match (
+        status.and_then(|status| status.code()),
+        status.and_then(|status| status.signal()),
+    ) {
         (_, Some(signal)) => return Left::Signal(signal),
         (Some(code @ 1..), _) => return Left::Exit(code),
         _ => {}
@@ -231,7 +266,10 @@ fn spawn(command: Command) -> std::io::Result<Child> {
     });
     let (answer, child) = channel();
     let gone = || std::io::Error::other("the thread that starts programs is gone");
-    let sent = spawner.lock().unwrap_or_else(PoisonError::into_inner).send((command, answer));
+    let sent = spawner
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .send((command, answer));
     sent.map_err(|_| gone())?;
     child.recv().map_err(|_| gone())?
 }
@@ -245,7 +283,10 @@ mod tests {
         let status = |raw| Some(ExitStatus::from_raw(raw));
         let reset = || Some("guest-reset".to_owned());
         assert_eq!(how_it_left(status(0), reset()), Left::Reset);
-        assert_eq!(how_it_left(status(0), Some("guest-shutdown".to_owned())), Left::PowerOff);
+        assert_eq!(
+            how_it_left(status(0), Some("guest-shutdown".to_owned())),
+            Left::PowerOff
+        );
         assert_eq!(how_it_left(status(134 << 8), reset()), Left::Exit(134));
         assert_eq!(how_it_left(status(6), reset()), Left::Signal(6));
         assert_eq!(how_it_left(None, None), Left::Unknown);

@@ -11,6 +11,9 @@
 //! # drop((reply, tlb)); Ok(()) }
 //! ```
 
+mod evidence;
+mod frame;
+mod keys;
 pub mod link;
 pub mod machine;
 mod options;
@@ -31,7 +34,7 @@ use serde_json::{Value, json};
 pub use link::{Boot, PROMPT, Reply};
 pub use options::{Accel, Firmware, Options};
 pub use text::plain;
-pub use trouble::{Failure, Left, Place, Trouble};
+pub use trouble::{Evidence, Failure, Left, Place, Trouble};
 
 use link::Link;
 use machine::{Machine, Started};
@@ -71,17 +74,26 @@ impl Guest {
         let failed = |why: String| Failure {
             trouble: Trouble::Start(why),
             place: Place::Firmware,
-            notes: Vec::new(),
-            last: Vec::new(),
-            log: None,
+            evidence: Box::default(),
         };
         let log = new_log(options).map_err(|error| failed(error.to_string()))?;
-        let Started { machine, serial, monitor } = Machine::start(options).map_err(failed)?;
+        let Started {
+            machine,
+            serial,
+            monitor,
+        } = Machine::start(options).map_err(failed)?;
         let wire = Wire::new(serial, Some(&log)).map_err(|error| failed(error.to_string()))?;
         let link = Link::new(wire, machine.began);
         let qmp = Qmp::new(monitor).map_err(failed)?;
         let end = Limits::from_now(options.timeout, options.silence).end;
-        Ok(Self { link, qmp, machine, options: options.clone(), boot: Boot::default(), end })
+        Ok(Self {
+            link,
+            qmp,
+            machine,
+            options: options.clone(),
+            boot: Boot::default(),
+            end,
+        })
     }
 
     /// Reads up to the first prompt. Part of [`Guest::boot`].
@@ -91,7 +103,10 @@ impl Guest {
     /// As [`Guest::boot`].
     pub fn wait_for_prompt(&mut self) -> Result<(), Failure> {
         let limits = self.limits();
-        self.boot = self.link.wait_for_prompt(limits).or_else(|failure| self.explain(failure))?;
+        self.boot = self
+            .link
+            .wait_for_prompt(limits)
+            .or_else(|failure| self.explain(failure))?;
         if let (Some(guest), Some(file)) = (&self.boot.build_id, &self.options.build_id)
             && guest != file
         {
@@ -124,7 +139,10 @@ impl Guest {
     }
 
     fn limits(&self) -> Limits {
-        Limits { end: self.end, silence: self.options.silence }
+        Limits {
+            end: self.end,
+            silence: self.options.silence,
+        }
     }
 
     /// Runs one line and returns its framed answer. Turns framing on first if it is off.
@@ -135,7 +153,9 @@ impl Guest {
     pub fn command(&mut self, line: &str) -> Result<Reply, Failure> {
         self.framing(true)?;
         let limits = self.limits();
-        self.link.command(line, limits).or_else(|failure| self.explain(failure))
+        self.link
+            .command(line, limits)
+            .or_else(|failure| self.explain(failure))
     }
 
     /// Turns framing on or off; at the prompt it is off.
@@ -146,7 +166,9 @@ impl Guest {
     pub fn framing(&mut self, on: bool) -> Result<(), Failure> {
         let limits = self.limits();
         let result = match (self.link.is_framed(), on) {
-            (false, true) => self.link.begin_framing(self.options.build_id.as_deref(), limits),
+            (false, true) => self
+                .link
+                .begin_framing(self.options.build_id.as_deref(), limits),
             (true, false) => self.link.end_framing(limits),
             _ => Ok(()),
         };
@@ -160,8 +182,12 @@ impl Guest {
     /// When the guest takes no more.
     pub fn send_raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let result = self.link.wire().send(bytes);
-        let why = |error: std::io::Error| Trouble::Monitor(format!("the serial line takes no more: {error}"));
-        result.map_err(|error| self.link.failure(why(error))).or_else(|failure| self.explain(failure))
+        let why = |error: std::io::Error| {
+            Trouble::Monitor(format!("the serial line takes no more: {error}"))
+        };
+        result
+            .map_err(|error| self.link.failure(why(error)))
+            .or_else(|failure| self.explain(failure))
     }
 
     /// Everything on the serial line up to and including `wanted`, raw.
@@ -172,7 +198,9 @@ impl Guest {
     pub fn read_until(&mut self, wanted: &[u8]) -> Result<Vec<u8>, Failure> {
         let limits = self.limits();
         let result = self.link.wire().until(wanted, limits);
-        result.map_err(|stop| self.link.stopped(stop)).or_else(|failure| self.explain(failure))
+        result
+            .map_err(|stop| self.link.stopped(stop))
+            .or_else(|failure| self.explain(failure))
     }
 
     /// Waits for a prompt and returns the lines before it. For unframed input.
@@ -182,7 +210,9 @@ impl Guest {
     /// When it did not come in time.
     pub fn prompt(&mut self) -> Result<Vec<String>, Failure> {
         let limits = self.limits();
-        self.link.prompt_again(limits).or_else(|failure| self.explain(failure))
+        self.link
+            .prompt_again(limits)
+            .or_else(|failure| self.explain(failure))
     }
 
     /// Everything on the serial line until it is quiet for a while, raw. Never fails.
@@ -218,8 +248,10 @@ impl Guest {
     /// When QEMU does not know a key.
     pub fn press(&mut self, keys: &[&str]) -> Result<(), Failure> {
         for key in keys {
-            let parts: Vec<Value> =
-                key.split('-').map(|part| json!({ "type": "qcode", "data": part })).collect();
+            let parts: Vec<Value> = key
+                .split('-')
+                .map(|part| json!({ "type": "qcode", "data": part }))
+                .collect();
             self.qmp("send-key", json!({ "keys": parts, "hold-time": 20 }))?;
             // The next key before this one is let go would be a chord.
             std::thread::sleep(Duration::from_millis(45));
@@ -235,7 +267,8 @@ impl Guest {
     pub fn type_keys(&mut self, text: &str) -> Result<(), Failure> {
         for character in text.chars() {
             let key = keys::key_of(character).ok_or_else(|| {
-                self.link.failure(Trouble::Monitor(format!("no key for {character:?}")))
+                self.link
+                    .failure(Trouble::Monitor(format!("no key for {character:?}")))
             })?;
             self.press(&[&key])?;
         }
@@ -290,25 +323,31 @@ impl Guest {
             // The last event may still be on its way while the serial line is closed already.
             self.machine.left(None);
             *left = self.machine.left(self.qmp.shutdown_reason());
-        } else if matches!(failure.trouble, Trouble::Silent { .. } | Trouble::TimeUp { .. })
-            && let Ok(registers) = self.qmp.human("info registers")
+        } else if matches!(
+            failure.trouble,
+            Trouble::Silent { .. } | Trouble::TimeUp { .. }
+        ) && let Ok(registers) = self.qmp.human("info registers")
         {
             let seen = evidence::Cpu::read(&registers);
             if failure.place == Place::Firmware && self.options.firmware == Firmware::Bios {
                 failure.place = evidence::place_under_seabios(&self.machine.firmware_messages());
             }
-            if matches!(failure.place, Place::Firmware | Place::Bootloader) && seen.is_in_the_upper_half() {
+            if matches!(failure.place, Place::Firmware | Place::Bootloader)
+                && seen.is_in_the_upper_half()
+            {
                 failure.place = Place::Boot { stage: None };
             }
-            failure.notes.push(seen.to_string());
+            failure.evidence.notes.push(seen.to_string());
         }
-        failure.notes.extend(self.machine.messages().into_iter().map(|line| format!("QEMU: {line}")));
+        failure.evidence.notes.extend(
+            self.machine
+                .messages()
+                .into_iter()
+                .map(|line| format!("QEMU: {line}")),
+        );
         Err(failure)
     }
 }
-
-mod evidence;
-mod keys;
 
 /// How many serial logs are kept.
 const LOGS: usize = 40;

@@ -33,16 +33,25 @@ impl Qmp {
             stream.set_write_timeout(Some(PATIENCE))?;
             let reader = BufReader::new(stream.try_clone()?);
             let (sender, messages) = channel();
-            std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
-                for line in reader.lines() {
-                    let Ok(line) = line else { break };
-                    let Ok(message) = serde_json::from_str(&line) else { continue };
-                    if sender.send(message).is_err() {
-                        break;
+            std::thread::Builder::new()
+                .name("monitor".to_owned())
+                .spawn(move || {
+                    for line in reader.lines() {
+                        let Ok(line) = line else { break };
+                        let Ok(message) = serde_json::from_str(&line) else {
+                            continue;
+                        };
+                        if sender.send(message).is_err() {
+                            break;
+                        }
                     }
-                }
-            })?;
-            Ok(Self { writer: stream, messages, events: Vec::new(), next: 0 })
+                })?;
+            Ok(Self {
+                writer: stream,
+                messages,
+                events: Vec::new(),
+                next: 0,
+            })
         };
         let mut qmp = prepare().map_err(|error| error.to_string())?;
         qmp.execute("qmp_capabilities", json!({}))?;
@@ -61,7 +70,9 @@ impl Qmp {
         writeln!(self.writer, "{request}").map_err(|error| format!("{command}: {error}"))?;
         let until = Instant::now() + PATIENCE;
         loop {
-            let message = self.message(until).map_err(|why| format!("{command}: {why}"))?;
+            let message = self
+                .message(until)
+                .map_err(|why| format!("{command}: {why}"))?;
             if message.get("event").is_some() {
                 self.events.push(message);
             } else if message.get("id").and_then(Value::as_u64) == Some(id) {
@@ -98,7 +109,11 @@ impl Qmp {
 
     /// Why the machine shut down, if it did, in QEMU's word, like `guest-reset`.
     pub fn shutdown_reason(&mut self) -> Option<String> {
-        self.events.extend(self.messages.try_iter().filter(|message| message.get("event").is_some()));
+        self.events.extend(
+            self.messages
+                .try_iter()
+                .filter(|message| message.get("event").is_some()),
+        );
         self.events
             .iter()
             .find(|event| event.get("event").and_then(Value::as_str) == Some("SHUTDOWN"))
@@ -108,9 +123,15 @@ impl Qmp {
 
 fn answer(command: &str, mut message: Value) -> Result<Value, String> {
     if let Some(error) = message.pointer("/error/desc") {
-        return Err(format!("{command}: {}", error.as_str().unwrap_or("refused")));
+        return Err(format!(
+            "{command}: {}",
+            error.as_str().unwrap_or("refused")
+        ));
     }
-    Ok(message.get_mut("return").map(Value::take).unwrap_or_default())
+    Ok(message
+        .get_mut("return")
+        .map(Value::take)
+        .unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -122,12 +143,21 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         std::thread::spawn(move || {
             let mut writer = theirs.try_clone().expect("a second handle");
-            drop(writeln!(writer, r#"{{"QMP": {{"version": {{}}, "capabilities": []}}}}"#));
+            drop(writeln!(
+                writer,
+                r#"{{"QMP": {{"version": {{}}, "capabilities": []}}}}"#
+            ));
             let mut answers = std::iter::once(r#""return": {}"#).chain(answers);
             for line in BufReader::new(theirs).lines().map_while(Result::ok) {
                 let request: Value = serde_json::from_str(&line).expect("a request is JSON");
-                let id = request.get("id").and_then(Value::as_u64).expect("a request has a number");
-                drop(writeln!(writer, r#"{{"event": "SHUTDOWN", "data": {{"reason": "guest-reset"}}}}"#));
+                let id = request
+                    .get("id")
+                    .and_then(Value::as_u64)
+                    .expect("a request has a number");
+                drop(writeln!(
+                    writer,
+                    r#"{{"event": "SHUTDOWN", "data": {{"reason": "guest-reset"}}}}"#
+                ));
                 let Some(answer) = answers.next() else { break };
                 drop(writeln!(writer, r#"{{ {answer}, "id": {id} }}"#));
             }
@@ -144,7 +174,9 @@ mod tests {
 
     #[test]
     fn a_refusal_comes_in_the_monitors_words() {
-        let mut qmp = monitor(vec![r#""error": {"class": "GenericError", "desc": "no such thing"}"#]);
+        let mut qmp = monitor(vec![
+            r#""error": {"class": "GenericError", "desc": "no such thing"}"#,
+        ]);
         let refused = qmp.execute("nothing", json!({})).expect_err("it refuses");
         assert_eq!(refused, "nothing: no such thing");
     }

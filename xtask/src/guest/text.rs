@@ -11,7 +11,10 @@ pub fn plain(bytes: &[u8]) -> String {
         if character == '\x1b' {
             if characters.next_if_eq(&'[').is_some() {
                 // Parameters and intermediates, then one final character from @ to ~.
-                while characters.next_if(|c| ('\x20'..='\x3f').contains(c)).is_some() {}
+                while characters
+                    .next_if(|c| ('\x20'..='\x3f').contains(c))
+                    .is_some()
+                {}
                 characters.next_if(|c| ('\x40'..='\x7e').contains(c));
             } else {
                 characters.next_if(|c| ('\x20'..='\x7e').contains(c));
@@ -25,9 +28,18 @@ pub fn plain(bytes: &[u8]) -> String {
 
 /// Does a line that belongs to nobody begin the kernel's or the bootloader's report of its death?
 #[must_use]
-pub fn begins_a_fault_report(line: &str) -> bool {
+pub(super) fn begins_a_fault_report(line: &str) -> bool {
     let line = line.trim_start().to_ascii_lowercase();
-    let starts = ["panic", "kernel panic", "fault", "exception", "double fault", "fatal", "page fault", "[panic]"];
+    let starts = [
+        "panic",
+        "kernel panic",
+        "fault",
+        "exception",
+        "double fault",
+        "fatal",
+        "page fault",
+        "[panic]",
+    ];
     starts.iter().any(|start| line.starts_with(start)) || line.contains("panicked at")
 }
 
@@ -39,7 +51,10 @@ mod tests {
     fn colours_cursor_movements_and_line_ends_are_not_text() {
         let cases: [(&[u8], &str); 6] = [
             (b"\x1b[1mringwalk> \x1b[0m", "ringwalk> "),
-            (b"\x1b[2J\x1b[01;01H\x1b[=3hBdsDxe: loading\r\n", "BdsDxe: loading"),
+            (
+                b"\x1b[2J\x1b[01;01H\x1b[=3hBdsDxe: loading\r\n",
+                "BdsDxe: loading",
+            ),
             (b"a\tb\x08\x07", "a\tb"),
             (b"\x1b", ""),
             (b"\x1b[31", ""),
@@ -52,7 +67,12 @@ mod tests {
 
     #[test]
     fn a_death_is_told_from_chatter() {
-        for line in ["panic: out of frames", "PANIC: oh", "fault: #PF page fault", "thread panicked at x"] {
+        for line in [
+            "panic: out of frames",
+            "PANIC: oh",
+            "fault: #PF page fault",
+            "thread panicked at x",
+        ] {
             assert!(begins_a_fault_report(line), "{line}");
         }
         for line in ["boot: memory", "Ringwalk 0.1.0 build 0", "default", ""] {

@@ -11,11 +11,18 @@ pub struct Failure {
     pub trouble: Trouble,
     /// Where the guest was.
     pub place: Place,
-    /// What else is known: registers, QEMU's own messages.
+    /// What else is known.
+    pub evidence: Box<Evidence>,
+}
+
+/// What shows that a failure is what we say it is.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Registers, QEMU's own messages.
     pub notes: Vec<String>,
     /// The last lines the guest printed.
     pub last: Vec<String>,
-    /// Everything it printed.
+    /// The file with everything it printed.
     pub log: Option<PathBuf>,
 }
 
@@ -161,14 +168,23 @@ impl fmt::Display for Place {
         match self {
             Place::Firmware => write!(f, "in the firmware"),
             Place::Bootloader => write!(f, "in the bootloader, before the kernel's first line"),
-            Place::Boot { stage: Some(stage) } => write!(f, "in the kernel, after boot stage `{stage}`"),
+            Place::Boot { stage: Some(stage) } => {
+                write!(f, "in the kernel, after boot stage `{stage}`")
+            }
             Place::Boot { stage: None } => write!(f, "in the kernel, before its first boot stage"),
             Place::Prompt => write!(f, "at the prompt"),
-            Place::Command { seq, text, lines: 0 } => {
+            Place::Command {
+                seq,
+                text,
+                lines: 0,
+            } => {
                 write!(f, "in command {seq} `{text}`, before its first line")
             }
             Place::Command { seq, text, lines } => {
-                write!(f, "in command {seq} `{text}`, after line {lines} of its answer")
+                write!(
+                    f,
+                    "in command {seq} `{text}`, after line {lines} of its answer"
+                )
             }
         }
     }
@@ -179,32 +195,66 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::Start(why) => write!(f, "the machine did not start: {why}"),
             Trouble::Silent { silence, partial } => {
-                write!(f, "the guest is silent: nothing for {:.1} s", silence.as_secs_f64())?;
-                if partial.is_empty() { Ok(()) } else { write!(f, ", in the middle of the line `{partial}`") }
+                write!(
+                    f,
+                    "the guest is silent: nothing for {:.1} s",
+                    silence.as_secs_f64()
+                )?;
+                if partial.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, ", in the middle of the line `{partial}`")
+                }
             }
             Trouble::TimeUp { after } => {
-                write!(f, "time is up: not done after {:.1} s, though the guest still talks", after.as_secs_f64())
+                write!(
+                    f,
+                    "time is up: not done after {:.1} s, though the guest still talks",
+                    after.as_secs_f64()
+                )
             }
             Trouble::Torn { line } => write!(f, "torn line: `{line}` belongs to no frame"),
-            Trouble::Missing { marker, got } => write!(f, "missing marker: `{got}` came where {marker} should be"),
+            Trouble::Missing { marker, got } => {
+                write!(f, "missing marker: `{got}` came where {marker} should be")
+            }
             Trouble::Sequence { expected, got } => {
-                write!(f, "wrong sequence number: frame {got} came where {expected} should be")
+                write!(
+                    f,
+                    "wrong sequence number: frame {got} came where {expected} should be"
+                )
             }
             Trouble::Misheard { sent, received } => {
-                write!(f, "the guest received another line than was sent: sent `{sent}`, received `{received}`")
+                write!(
+                    f,
+                    "the guest received another line than was sent: sent `{sent}`, received `{received}`"
+                )
             }
             Trouble::Count { announced, counted } => {
-                write!(f, "wrong line count: the frame announces {announced} lines, {counted} came")
+                write!(
+                    f,
+                    "wrong line count: the frame announces {announced} lines, {counted} came"
+                )
             }
-            Trouble::Checksum { announced, computed } => {
-                write!(f, "wrong checksum: the frame announces {announced:08x}, its lines give {computed:08x}")
+            Trouble::Checksum {
+                announced,
+                computed,
+            } => {
+                write!(
+                    f,
+                    "wrong checksum: the frame announces {announced:08x}, its lines give {computed:08x}"
+                )
             }
             Trouble::Fault { .. } => write!(f, "the kernel reported a fault"),
             Trouble::Left(left) => write!(f, "the guest left early: {left}"),
             Trouble::Stale { guest, file } => {
-                write!(f, "stale image: the guest is build {guest}, the kernel file is build {file}")
+                write!(
+                    f,
+                    "stale image: the guest is build {guest}, the kernel file is build {file}"
+                )
             }
-            Trouble::Version(version) => write!(f, "the guest frames its output in version {version}, not 1"),
+            Trouble::Version(version) => {
+                write!(f, "the guest frames its output in version {version}, not 1")
+            }
             Trouble::Monitor(why) => write!(f, "QEMU's monitor: {why}"),
             Trouble::Interrupted => write!(f, "interrupted"),
         }
@@ -219,16 +269,17 @@ impl fmt::Display for Failure {
                 write!(f, "\n  {line}")?;
             }
         }
-        for note in &self.notes {
+        let Evidence { notes, last, log } = &*self.evidence;
+        for note in notes {
             write!(f, "\n  {note}")?;
         }
-        if !self.last.is_empty() {
+        if !last.is_empty() {
             write!(f, "\n  the last lines on its serial port:")?;
-            for line in &self.last {
+            for line in last {
                 write!(f, "\n    {line}")?;
             }
         }
-        if let Some(log) = &self.log {
+        if let Some(log) = log {
             write!(f, "\n  all of them: {}", log.display())?;
         }
         Ok(())

@@ -35,7 +35,10 @@ impl Limits {
     pub fn from_now(total: Duration, silence: Duration) -> Self {
         // A time too far away to be named is as good as a year.
         let year = Duration::from_secs(365 * 24 * 3600);
-        Self { end: Instant::now() + total.min(year), silence }
+        Self {
+            end: Instant::now() + total.min(year),
+            silence,
+        }
     }
 }
 
@@ -80,16 +83,18 @@ impl Wire {
         stream.set_write_timeout(Some(Duration::from_secs(10)))?;
         let mut reader = stream.try_clone()?;
         let (sender, chunks) = channel();
-        std::thread::Builder::new().name("serial line".to_owned()).spawn(move || {
-            let mut buffer = vec![0; 1 << 16];
-            // Ends when the line closes, or when nobody listens any more.
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                let chunk = buffer.get(..count).unwrap_or_default().to_vec();
-                if sender.send(chunk).is_err() {
-                    break;
+        std::thread::Builder::new()
+            .name("serial line".to_owned())
+            .spawn(move || {
+                let mut buffer = vec![0; 1 << 16];
+                // Ends when the line closes, or when nobody listens any more.
+                while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                    let chunk = buffer.get(..count).unwrap_or_default().to_vec();
+                    if sender.send(chunk).is_err() {
+                        break;
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(Self {
             writer: stream,
             chunks,
@@ -161,7 +166,11 @@ impl Wire {
     pub fn line(&mut self, limits: Limits) -> Result<String, Stop> {
         let mut searched = 0;
         loop {
-            let end = self.pending.iter().skip(searched).position(|byte| *byte == b'\n');
+            let end = self
+                .pending
+                .iter()
+                .skip(searched)
+                .position(|byte| *byte == b'\n');
             let end = end.map(|end| searched + end + 1);
             if let Some(end) = end.or((self.pending.len() > LONGEST).then_some(LONGEST)) {
                 let bytes: Vec<u8> = self.pending.drain(..end).collect();

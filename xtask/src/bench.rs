@@ -1,0 +1,148 @@
+//! `bench`: how long from QEMU's start to the prompt, beside the same kernel without debug information.
+//!
+//! The file that is loaded decides the boot time, so the reference is this kernel with every
+//! symbol and debug section gone, its file filled up with zeros to 600,000 bytes. Rounds
+//! alternate, so that a busy machine disturbs all alike.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::built::Built;
+use crate::exec::Outcome;
+use crate::guest::{Firmware, Guest, Options};
+use crate::image::{self, Images};
+use crate::kernel;
+
+/// The size the reference is filled up to, in bytes.
+const REFERENCE: u64 = 600_000;
+
+/// What the ratio of medians must stay under.
+fn limit(firmware: Firmware) -> f64 {
+    match firmware {
+        Firmware::Uefi => 1.5,
+        Firmware::Bios => 3.0,
+    }
+}
+
+/// Times of one kind of boot.
+#[derive(Clone, Debug, Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn least(&self) -> f64 {
+        self.0.iter().min().map_or(0.0, Duration::as_secs_f64)
+    }
+
+    /// The middle one; of an even number, the mean of the two in the middle.
+    fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort();
+        let middle = sorted.len() / 2;
+        let at = |index: usize| sorted.get(index).map_or(0.0, Duration::as_secs_f64);
+        if sorted.len() % 2 == 1 {
+            at(middle)
+        } else {
+            (at(middle.saturating_sub(1)) + at(middle)) / 2.0
+        }
+    }
+}
+
+/// Boots everything `runs` times and prints a table.
+///
+/// # Errors
+///
+/// When the reference cannot be made or a boot fails.
+pub fn run(
+    built: &Built,
+    change: impl Fn(&mut Options),
+    runs: usize,
+    check: bool,
+) -> anyhow::Result<Outcome> {
+    let (reference, images) = reference(built)?;
+    let size = |path: &Path| std::fs::metadata(path).map(|about| about.len());
+    let (ours, theirs) = (size(&built.kernel.loaded)?, size(&reference)?);
+    println!("kernel file: {ours} bytes; reference, stripped: {theirs} bytes");
+    if theirs > REFERENCE {
+        println!(
+            "the stripped kernel is larger than {REFERENCE} bytes; it is the reference as it is"
+        );
+    }
+    println!("seconds from QEMU's start to the prompt, {runs} boots each, alternating");
+    println!("firmware   kernel min  median   reference min  median   ratio of medians");
+
+    let mut outcome = Outcome::Ok;
+    for firmware in Firmware::ALL {
+        let mut usual = built.options(firmware);
+        change(&mut usual);
+        usual.firmware = firmware;
+        let mut stripped = usual.clone();
+        stripped.image = match firmware {
+            Firmware::Uefi => images.uefi.clone(),
+            Firmware::Bios => images.bios.clone(),
+        };
+        let (mut kernel, mut reference) = (Times::default(), Times::default());
+        for _ in 0..runs {
+            kernel.0.push(Guest::boot(&usual)?.boot_report().prompt);
+            reference
+                .0
+                .push(Guest::boot(&stripped)?.boot_report().prompt);
+        }
+        let ratio = kernel.median() / reference.median();
+        println!(
+            "{:8}   {:10.2}  {:6.2}   {:13.2}  {:6.2}   {ratio:16.2}",
+            firmware.word(),
+            kernel.least(),
+            kernel.median(),
+            reference.least(),
+            reference.median()
+        );
+        if check && ratio >= limit(firmware) {
+            println!(
+                "{}: the ratio must stay under {}",
+                firmware.word(),
+                limit(firmware)
+            );
+            outcome = Outcome::Failed;
+        }
+    }
+    Ok(outcome)
+}
+
+fn reference(built: &Built) -> anyhow::Result<(PathBuf, Images)> {
+    let folder = built.project.target().join("bench");
+    std::fs::create_dir_all(&folder)?;
+    let stripped = folder.join("kernel");
+    kernel::strip(
+        &built.project,
+        &built.ready.toolchain,
+        &built.kernel.whole,
+        &stripped,
+    )?;
+    let file = std::fs::OpenOptions::new().write(true).open(&stripped)?;
+    if file.metadata()?.len() < REFERENCE {
+        // What lies behind the sections of an ELF file is loaded, and never looked at.
+        file.set_len(REFERENCE)?;
+    }
+    let images = Images {
+        bios: folder.join("bios.img"),
+        uefi: folder.join("uefi.img"),
+    };
+    let builder = image::builder(&built.project, &built.ready.toolchain)?;
+    image::write_to(&built.project, &builder, &stripped, None, &images)?;
+    Ok((stripped, images))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle_whatever_the_order() {
+        let times =
+            |millis: &[u64]| Times(millis.iter().map(|ms| Duration::from_millis(*ms)).collect());
+        assert!((times(&[3000, 1000, 2000]).median() - 2.0).abs() < 1e-9);
+        assert!((times(&[4000, 1000]).median() - 2.5).abs() < 1e-9);
+        assert!((times(&[4000, 1000]).least() - 1.0).abs() < 1e-9);
+        assert!(times(&[]).median().abs() < 1e-9);
+    }
+}
