@@ -14,6 +14,7 @@ use spin::{Mutex, Once};
 
 use crate::arch::{cpu, descriptors, entry, features};
 use crate::console::{self, Both};
+use crate::crash::CrashKernel;
 use crate::devices::{keyboard, serial, timer};
 use crate::image;
 use crate::memory::physmap::LiveMemory;
@@ -40,8 +41,8 @@ fn stage(name: &str) {
 }
 
 /// A boot that cannot go on: says why, and stops.
-fn give_up(stage: &str, why: &dyn fmt::Debug) -> ! {
-    panic!("boot cannot go on: {stage}: {why:?}")
+fn give_up(stage: &str, why: &dyn fmt::Display) -> ! {
+    panic!("boot cannot go on: {stage}: {why}")
 }
 
 /// On the bootloader's stack: descriptor tables, frames, master table, first kernel stack.
@@ -72,7 +73,7 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
     let pieces = master::Pieces {
         framebuffer,
         boot_stack: (info.kernel_stack_bottom, info.kernel_stack_len),
-        boot_info: (&raw const *info) as u64,
+        boot_info: boot_info_pages(info),
         kernel_file: (info.kernel_addr, info.kernel_len),
     };
     name_regions(&pieces);
@@ -144,6 +145,7 @@ extern "C" fn second_half() -> ! {
         memory: LiveMemory,
         paging: target::paging(),
         summary,
+        crash: CrashKernel,
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
     cpu::interrupts_on();
@@ -153,13 +155,30 @@ extern "C" fn second_half() -> ! {
     cpu::halt()
 }
 
+/// The pages of the boot information: the structure, and the memory map behind it.
+fn boot_info_pages(info: &BootInfo) -> (u64, u64) {
+    let start = (&raw const *info) as u64;
+    let map_end = info.memory_regions.as_ptr_range().end as u64;
+    let end = map_end.max(start + size_of::<BootInfo>() as u64);
+    pages(start, end - start)
+}
+
+/// The whole pages a range touches: first byte and end.
+fn pages(start: u64, bytes: u64) -> (u64, u64) {
+    (
+        start & !(layout::PAGE - 1),
+        start.wrapping_add(bytes).next_multiple_of(layout::PAGE),
+    )
+}
+
 fn name_stack(stack: Stack, name: &'static str) {
     layout::name(stack.bottom, stack.top - stack.bottom, name);
 }
 
 fn name_regions(pieces: &master::Pieces) {
     for segment in image::segments() {
-        layout::name(segment.address, segment.bytes, segment.name);
+        let (start, end) = pages(segment.address, segment.bytes);
+        layout::name(start, end - start, segment.name);
     }
     layout::name(pieces.boot_stack.0, pieces.boot_stack.1, "boot stack");
     if let Some((start, bytes)) = pieces.framebuffer {
@@ -169,7 +188,8 @@ fn name_regions(pieces: &master::Pieces) {
         .and_then(|ranges| ranges.ram.iter().map(|range| range.end).max())
         .unwrap_or(0);
     layout::name(physmap::offset(), ram_end, "physmap");
-    layout::name(pieces.boot_info & !0xfff, 64 << 10, "boot information");
+    let (start, end) = pieces.boot_info;
+    layout::name(start, end - start, "boot information");
     layout::name(layout::HEAP, layout::HEAP_BYTES, "heap");
 }
 

@@ -13,6 +13,8 @@ extern crate alloc;
 mod arch;
 mod boot;
 mod console;
+#[expect(unsafe_code, reason = "faults on purpose")]
+mod crash;
 mod devices;
 mod fault;
 mod image;

@@ -3,11 +3,12 @@
 use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers};
-use shell::{Clock, Cpu, FrameTotals, Frames, Power, PowerError, Region, Target};
+use shell::{Clock, Cpu, Crash, FrameTotals, Frames, Power, PowerError, Region, Target};
 use spin::Once;
 
 use crate::arch::{cpu, features, snapshot};
 use crate::boot::Summary;
+use crate::crash::CrashKernel;
 use crate::devices::{power, timer};
 use crate::image;
 use crate::memory::frames::{self, Owner};
@@ -40,6 +41,7 @@ pub(crate) struct LiveKernel {
     pub(crate) memory: LiveMemory,
     pub(crate) paging: Paging,
     pub(crate) summary: Summary,
+    pub(crate) crash: CrashKernel,
 }
 
 impl Target for LiveKernel {
@@ -79,12 +81,29 @@ impl Target for LiveKernel {
         Some(self)
     }
 
+    fn crash(&mut self) -> Option<&mut dyn Crash> {
+        Some(&mut self.crash)
+    }
+
     fn build_id(&self) -> &str {
         image::build_id()
     }
 
     fn identity(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        write!(out, "{}", self.summary)
+        write!(out, "{}", self.summary)?;
+        let ticks = timer::ticks();
+        match timer::nanoseconds() {
+            Some(ns) => {
+                let ms = ns / 1_000_000;
+                writeln!(
+                    out,
+                    "up {}.{:03} s, {ticks} timer interrupts",
+                    ms / 1000,
+                    ms % 1000
+                )
+            }
+            None => writeln!(out, "{ticks} timer interrupts"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use shell::{Key, Sink, Terminal};
 
 use crate::console;
-use crate::devices::{serial, timer};
+use crate::devices::serial;
 use crate::input::{self, Source};
 
 /// What a serial terminal is taken to be; it is never asked.
@@ -46,7 +46,7 @@ impl Terminal for Consoles {
 
     fn write(&mut self, sink: Sink, text: &str) {
         console::write(sink, text);
-        console::show_sometimes(timer::ticks());
+        console::show_sometimes();
     }
 
     fn interrupted(&mut self) -> bool {

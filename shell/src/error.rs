@@ -44,6 +44,8 @@ pub(crate) enum Error {
     UnknownCommand(Excerpt, Option<&'static str>),
     /// Several commands begin like this, among them these two.
     AmbiguousCommand(Excerpt, &'static str, &'static str),
+    /// This command is run only by its whole name.
+    WriteOut(&'static str),
     /// Something that must be given was not.
     Missing(&'static str),
     /// An argument too many.
@@ -131,6 +133,7 @@ impl fmt::Display for Error {
             Error::AmbiguousCommand(word, a, b) => {
                 write!(f, "`{word}` could be `{a}` or `{b}`")
             }
+            Error::WriteOut(name) => write!(f, "`{name}` must be written out"),
             Error::Missing(what) => write!(f, "which {what}?"),
             Error::Unexpected(word) => write!(f, "`{word}` is one argument too many"),
             Error::Unknown(word, expected) => write!(f, "`{word}` is not {expected}"),

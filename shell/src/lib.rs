@@ -29,11 +29,13 @@ mod target;
 mod terminal;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod virt;
 
 pub use decoder::Decoder;
 use error::Error;
 pub use session::Shell;
 pub use status::Status;
-pub use target::{Clock, Cpu, FrameTotals, Frames, Power, PowerError, Region, Target};
+pub use target::{Clock, Cpu, Crash, CrashKind, FrameTotals, Frames, Power, PowerError, Region, Target};
 pub use terminal::{Key, Sink, Terminal};

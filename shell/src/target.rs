@@ -49,6 +49,11 @@ pub trait Target {
         None
     }
 
+    /// A way to fault on purpose.
+    fn crash(&mut self) -> Option<&mut dyn Crash> {
+        None
+    }
+
     /// What identifies this build to the host's tools: no blanks, and never empty.
     fn build_id(&self) -> &str {
         "unknown"
@@ -129,6 +134,31 @@ impl fmt::Display for PowerError {
             PowerError::StillHere { tried } => write!(f, "still running after {tried}"),
         }
     }
+}
+
+/// A way to fault on purpose.
+pub trait Crash {
+    /// Crashes in this way. Returns only from what the target survives.
+    fn crash(&mut self, kind: CrashKind);
+}
+
+/// What to do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashKind {
+    /// Panic.
+    Panic,
+    /// Panic with interrupts off and every lock of the consoles held.
+    PanicLocked,
+    /// Write to an unmapped address.
+    PageFault,
+    /// Write to a read-only page.
+    ReadOnly,
+    /// Execute an undefined instruction.
+    Undefined,
+    /// Execute INT3.
+    Breakpoint,
+    /// Use up the stack.
+    StackOverflow,
 }
 
 /// A named range of virtual addresses.

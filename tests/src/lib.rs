@@ -1,1 +1,9 @@
-//! To be filled.
+//! What the test programs share: transcripts, the machine made of maps they are replayed on,
+//! and readers for what QEMU says about the same tables.
+#![forbid(unsafe_code)]
+
+pub mod leaf;
+pub mod monitor;
+pub mod random;
+pub mod sample;
+pub mod transcript;

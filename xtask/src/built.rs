@@ -72,6 +72,8 @@ impl Built {
             smp: 1,
             accel: Accel::Tcg,
             cpu: Some("max".to_owned()),
+            serial: true,
+            screen: true,
             gdb: false,
             extra: Vec::new(),
             timeout: Duration::from_secs(180),

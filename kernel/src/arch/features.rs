@@ -18,8 +18,6 @@ pub(crate) struct Features {
     pub(crate) vendor: [u8; 12],
     /// The brand string, NUL-padded; empty if the CPU has none.
     pub(crate) brand: [u8; 48],
-    /// EFER.NXE may be set.
-    pub(crate) no_execute: bool,
     /// CR4.SMEP may be set.
     pub(crate) smep: bool,
     /// CR4.SMAP may be set.
@@ -54,9 +52,6 @@ fn read() -> Features {
     Features {
         vendor,
         brand,
-        no_execute: identifiers
-            .as_ref()
-            .is_some_and(|i| i.has_execute_disable()),
         smep: extended.as_ref().is_some_and(|e| e.has_smep()),
         smap: extended.as_ref().is_some_and(|e| e.has_smap()),
         umip: extended.as_ref().is_some_and(|e| e.has_umip()),

@@ -19,9 +19,6 @@ static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
 /// What was written before the screen was there, to be shown when it is.
 static EARLY: Mutex<heapless::String<2048>> = Mutex::new(heapless::String::new());
 
-/// Ticks between two redraws while text is pouring out.
-const REDRAW_TICKS: u64 = 5;
-
 /// Remembers where the pixels are, for faults and panics and for [`init_screen`].
 pub(crate) fn find_pixels(framebuffer: Option<&FrameBuffer>) {
     pixels::init(framebuffer);
@@ -62,13 +59,11 @@ pub(crate) fn show() {
     }
 }
 
-/// Brings the pixels up to date if that was long ago.
-pub(crate) fn show_sometimes(now: u64) {
-    if let Some(screen) = SCREEN.lock().as_mut()
-        && now.wrapping_sub(screen.shown_at) >= REDRAW_TICKS
-    {
-        screen.shown_at = now;
-        screen.show();
+/// Brings the pixels up to date if that was long ago, measured by how long it takes: however
+/// slow the framebuffer, text that pours out spends most of its time on the text.
+pub(crate) fn show_sometimes() {
+    if let Some(screen) = SCREEN.lock().as_mut() {
+        screen.show_sometimes();
     }
 }
 
@@ -82,6 +77,14 @@ pub(crate) fn scroll(up: bool) {
 /// Columns and rows of the screen.
 pub(crate) fn screen_size() -> Option<(u16, u16)> {
     SCREEN.lock().as_ref().map(Screen::size)
+}
+
+/// Runs `body` while the screen and the early text are locked, as if it had been interrupted
+/// in the middle of printing.
+pub(crate) fn while_locked(body: impl FnOnce()) {
+    let _screen = SCREEN.lock();
+    let _early = EARLY.lock();
+    serial::while_locked(body);
 }
 
 /// `write!` to both consoles.

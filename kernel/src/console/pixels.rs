@@ -4,10 +4,10 @@ use bootloader_api::info::{FrameBuffer, FrameBufferInfo, PixelFormat};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 use spin::Once;
 
-/// A glyph's cell, in pixels.
-pub(super) const GLYPH_WIDTH: usize = get_raster_width(FontWeight::Regular, RasterHeight::Size16);
-/// A glyph's cell, in pixels.
-pub(super) const GLYPH_HEIGHT: usize = 16;
+/// A glyph's cell, in dots.
+const GLYPH_WIDTH: usize = get_raster_width(FontWeight::Regular, RasterHeight::Size16);
+/// A glyph's cell, in dots.
+const GLYPH_HEIGHT: usize = 16;
 
 /// Red, green, blue.
 pub(super) type Colour = [u8; 3];
@@ -43,11 +43,17 @@ pub(super) fn surface() -> Option<Surface> {
 }
 
 impl Surface {
+    /// Pixels to a dot of a glyph, across and down: letters stay readable on large screens.
+    fn scale(&self) -> usize {
+        (self.info.width / 1280).min(self.info.height / 720).max(1)
+    }
+
     /// Whole glyph columns and rows.
     pub(super) fn cells(&self) -> (usize, usize) {
+        let scale = self.scale();
         (
-            self.info.width / GLYPH_WIDTH,
-            self.info.height / GLYPH_HEIGHT,
+            self.info.width / (GLYPH_WIDTH * scale),
+            self.info.height / (GLYPH_HEIGHT * scale),
         )
     }
 
@@ -62,21 +68,22 @@ impl Surface {
     ) {
         let glyph = get_raster(character, FontWeight::Regular, RasterHeight::Size16)
             .or_else(|| get_raster('?', FontWeight::Regular, RasterHeight::Size16));
-        let (left, top) = (column * GLYPH_WIDTH, row * GLYPH_HEIGHT);
-        // All intensities between paper and ink occur; most pixels are one or the other.
-        let solid = [self.encode(paper), self.encode(ink)];
-        for y in 0..GLYPH_HEIGHT {
-            for x in 0..GLYPH_WIDTH {
-                let intensity = glyph
-                    .as_ref()
-                    .and_then(|glyph| glyph.pixel(x, y))
-                    .unwrap_or(0);
-                let pixel = match intensity {
-                    0 => solid[0],
-                    255 => solid[1],
-                    other => self.encode(blend(ink, paper, other)),
-                };
-                self.put(left + x, top + y, pixel);
+        let Some(glyph) = glyph else { return };
+        let scale = self.scale();
+        let (left, top) = (column * GLYPH_WIDTH * scale, row * GLYPH_HEIGHT * scale);
+        let (solid_paper, solid_ink) = (self.encode(paper), self.encode(ink));
+        for (y, dots) in glyph.rows().enumerate() {
+            for again in 0..scale {
+                let pixels = dots.iter().flat_map(|&dot| {
+                    // Most dots are all paper or all ink.
+                    let pixel = match dot {
+                        0 => solid_paper,
+                        255 => solid_ink,
+                        between => self.encode(blend(ink, paper, between)),
+                    };
+                    core::iter::repeat_n(pixel, scale)
+                });
+                self.put(left, top + y * scale + again, pixels);
             }
         }
     }
@@ -85,9 +92,7 @@ impl Surface {
     pub(super) fn fill(&self, colour: Colour) {
         let pixel = self.encode(colour);
         for y in 0..self.info.height {
-            for x in 0..self.info.width {
-                self.put(x, y, pixel);
-            }
+            self.put(0, y, core::iter::repeat_n(pixel, self.info.width));
         }
     }
 
@@ -116,22 +121,25 @@ impl Surface {
         }
     }
 
-    fn put(&self, x: usize, y: usize, pixel: [u8; 4]) {
+    /// Stores pixels from `x`, `y` to the right, as far as the framebuffer goes.
+    fn put(&self, x: usize, y: usize, pixels: impl Iterator<Item = [u8; 4]>) {
         let bytes = self.info.bytes_per_pixel;
-        let at = (y * self.info.stride + x) * bytes;
-        if at + bytes > self.info.byte_len {
-            return;
-        }
-        let to = core::ptr::with_exposed_provenance_mut::<u8>(self.start + at);
-        if bytes == 4 && to.addr() % 4 == 0 {
-            // SAFETY: in bounds of the framebuffer by the test above, aligned, and mapped for
-            // ever; no reference to it exists, since only this module touches it.
-            unsafe { to.cast::<u32>().write_volatile(u32::from_le_bytes(pixel)) };
-            return;
-        }
-        for (index, &value) in pixel.iter().take(bytes).enumerate() {
-            // SAFETY: as above; byte-wise, since 3-byte pixels are not aligned.
-            unsafe { to.wrapping_add(index).write_volatile(value) };
+        let start = (y * self.info.stride + x) * bytes;
+        let room = self.info.byte_len.saturating_sub(start) / bytes;
+        let first = core::ptr::with_exposed_provenance_mut::<u8>(self.start + start);
+        let is_aligned = bytes == 4 && first.addr() % 4 == 0;
+        for (index, pixel) in pixels.take(room).enumerate() {
+            let to = first.wrapping_add(index * bytes);
+            if is_aligned {
+                // SAFETY: `room` keeps it inside the framebuffer, which is mapped for ever, and
+                // it is aligned; only this module touches the framebuffer, never by reference.
+                unsafe { to.cast::<u32>().write_volatile(u32::from_le_bytes(pixel)) };
+                continue;
+            }
+            for (index, &value) in pixel.iter().take(bytes).enumerate() {
+                // SAFETY: as above; byte by byte, since 3-byte pixels are not aligned.
+                unsafe { to.wrapping_add(index).write_volatile(value) };
+            }
         }
     }
 }

@@ -10,9 +10,13 @@ use alloc::vec::Vec;
 use vte::{Params, Perform};
 
 use super::pixels::{Colour, Surface};
+use crate::arch::cpu;
 
 /// Lines kept above the visible ones.
 const SCROLLBACK: usize = 1000;
+
+/// Cycles between two redraws while text pours out: some 20 ms.
+const LEAST_WAIT: u64 = 50_000_000;
 
 const PAPER: u8 = 0;
 const INK: u8 = 7;
@@ -57,8 +61,9 @@ pub(super) struct Screen {
     parser: vte::Parser,
     /// What the framebuffer shows, cell by cell.
     shown: Vec<Option<Cell>>,
-    /// The tick of the last redraw; the caller's to keep.
-    pub(super) shown_at: u64,
+    /// When the last redraw ended and how long it took, in cycles.
+    shown_at: u64,
+    took: u64,
     /// How many lines the view is above the end.
     back: usize,
 }
@@ -98,6 +103,7 @@ impl Screen {
             parser: vte::Parser::new(),
             shown,
             shown_at: 0,
+            took: 0,
             back: 0,
         }
     }
@@ -126,8 +132,23 @@ impl Screen {
         self.show();
     }
 
+    /// Draws if at least nine times as long as drawing takes has passed since the last time.
+    pub(super) fn show_sometimes(&mut self) {
+        let passed = cpu::cycles().wrapping_sub(self.shown_at);
+        if passed > self.took.saturating_mul(9).max(LEAST_WAIT) {
+            self.show();
+        }
+    }
+
     /// Draws every cell that differs from what is shown.
     pub(super) fn show(&mut self) {
+        let start = cpu::cycles();
+        self.draw_changes();
+        self.shown_at = cpu::cycles();
+        self.took = self.shown_at.wrapping_sub(start);
+    }
+
+    fn draw_changes(&mut self) {
         let grid = &self.grid;
         let first = grid.lines.len() - grid.rows - self.back;
         let cursor = (self.back == 0).then_some((grid.row, grid.column.min(grid.columns - 1)));

@@ -92,6 +92,12 @@ pub(crate) fn drain(mut take: impl FnMut(u8) -> bool, mut has_room: impl FnMut()
     });
 }
 
+/// Runs `body` while the UART is locked, as if it had been interrupted in the middle of sending.
+pub(crate) fn while_locked(body: impl FnOnce()) {
+    let _com1 = COM1.lock();
+    body();
+}
+
 /// Sends text without any lock, for faults and panics: whoever holds the UART may be the one
 /// that failed. Call with interrupts off.
 pub(crate) fn write_emergency(text: &str) {

@@ -6,6 +6,8 @@
 //! physmap, and the kernel's own regions. Slots 0-255 stay empty. Every upper slot the kernel
 //! will ever use has its PDPT from here on, so a copy of the 256 entries never goes stale.
 
+use core::fmt;
+
 use bootloader_api::info::MemoryRegions;
 use machine::{Item, Level, Mapping, PageSize, Paging, PhysAddr, Range, VirtAddr};
 use spin::Once;
@@ -41,11 +43,22 @@ pub(crate) enum Why {
     Map(MapError),
 }
 
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Why::NoFrame => write!(f, "no free frame for {}", self.va),
+            Why::Unreadable => write!(f, "the bootloader's tables have a hole at {}", self.va),
+            Why::Map(why) => write!(f, "cannot map {}: {why}", self.va),
+        }
+    }
+}
+
 /// Where the bootloader put the pieces that keep their addresses.
 pub(crate) struct Pieces {
     pub(crate) framebuffer: Option<(u64, u64)>,
     pub(crate) boot_stack: (u64, u64),
-    pub(crate) boot_info: u64,
+    /// First page and end.
+    pub(crate) boot_info: (u64, u64),
     pub(crate) kernel_file: (u64, u64),
 }
 
@@ -151,7 +164,7 @@ fn adopt_leaf(
             Owner::KernelImage
         } else if within(pieces.boot_stack.0, pieces.boot_stack.1) {
             Owner::BootStack
-        } else if leaf.va.0 >> 39 == pieces.boot_info >> 39 {
+        } else if (pieces.boot_info.0..pieces.boot_info.1).contains(&leaf.va.0) {
             Owner::BootInfo
         } else {
             Owner::KernelData

@@ -1,5 +1,7 @@
 //! Kernel stacks and IST stacks: each above a guard page that is never mapped.
 
+use core::fmt;
+
 use machine::{Mapping, PageSize, VirtAddr};
 use spin::Mutex;
 
@@ -26,6 +28,16 @@ pub(crate) enum StackError {
     NoFrame,
     /// A page could not be mapped.
     Map(MapError),
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StackError::WindowFull => f.write_str("the window for kernel stacks is used up"),
+            StackError::NoFrame => f.write_str("no free frame"),
+            StackError::Map(why) => write!(f, "{why}"),
+        }
+    }
 }
 
 /// How many kernel stacks have been handed out.

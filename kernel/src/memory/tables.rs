@@ -3,6 +3,8 @@
 //! What to write is planned as a value by `machine`; here it is carried out. One choke point
 //! is what makes it possible to audit every write.
 
+use core::fmt;
+
 use machine::{Level, Mapping, Paging, PhysAddr, Plan, PlanError, TableFrames, VirtAddr};
 
 use super::frames::{self, Owner};
@@ -15,6 +17,15 @@ pub(crate) enum MapError {
     Plan(PlanError),
     /// An entry lies outside RAM; nothing more was changed.
     NotRam(PhysAddr),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MapError::Plan(why) => write!(f, "{why}"),
+            MapError::NotRam(at) => write!(f, "the table entry at {at} is not in RAM"),
+        }
+    }
 }
 
 /// A tree of page tables that the kernel may edit.

@@ -3,6 +3,7 @@
 mod assert;
 mod clear;
 mod cr;
+mod crash;
 mod echo;
 mod eval;
 mod frames;
@@ -49,9 +50,13 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &history::COMMAND,
     &clear::COMMAND,
     &framing::COMMAND,
+    &crash::COMMAND,
     &power::REBOOT,
     &power::POWEROFF,
 ];
+
+/// Commands that end the session: one letter by accident must not.
+const WRITTEN_OUT: [&str; 3] = ["crash", "reboot", "poweroff"];
 
 /// The command with this name, or the only one whose name begins so.
 pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
@@ -61,8 +66,11 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
     let mut matching = COMMANDS
         .iter()
         .filter(|command| command.name.starts_with(name));
+    let hint = |command: &Command| {
+        WRITTEN_OUT.contains(&command.name).then_some(Error::WriteOut(command.name))
+    };
     match (matching.next(), matching.next()) {
-        (Some(command), None) => Ok(command),
+        (Some(command), None) => hint(command).map_or(Ok(command), Err),
         (Some(a), Some(b)) => Err(Error::AmbiguousCommand(excerpt(name), a.name, b.name)),
         (None, _) => {
             let mut names = COMMANDS.iter().map(|command| command.name);

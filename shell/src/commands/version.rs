@@ -1,7 +1,5 @@
 //! `version`: what this is, and which build of it.
 
-use core::fmt::Write;
-
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
 
@@ -10,7 +8,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Session,
     usage: "",
     summary: "show what is running, and which build of it",
-    help: "Shows what the target says about itself; the last line is the build id that the host's tools compare with the file they have symbols from.",
+    help: "Shows what the target says about itself: its build id, which the host's tools compare with the file they have symbols from, the firmware, memory, the processor and its protections, the consoles, and the time since boot.",
     examples: &[("version", "what is this?")],
     args: &[],
     run,
@@ -19,7 +17,5 @@ pub(super) const COMMAND: Command = Command {
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.done()?;
     let Context { target, out, .. } = context;
-    target.identity(out)?;
-    writeln!(out, "build {}", target.build_id())?;
-    Ok(())
+    Ok(target.identity(out)?)
 }

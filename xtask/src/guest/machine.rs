@@ -49,7 +49,7 @@ pub fn arguments(options: &Options) -> Vec<String> {
     add(["-machine", "q35"]);
     words.push("-nodefaults".to_owned());
     let mut add = |pair: [&str; 2]| words.extend(pair.map(str::to_owned));
-    add(["-vga", "std"]);
+    add(["-vga", if options.screen { "std" } else { "none" }]);
     if let Some(cpu) = &options.cpu {
         add(["-cpu", cpu]);
     }
@@ -102,7 +102,10 @@ impl Machine {
             } else {
                 "chardev=monitor,mode=control"
             };
-            command.args([use_it, value]);
+            // The socket is there either way; without a port nothing comes through it.
+            if name != "serial" || options.serial {
+                command.args([use_it, value]);
+            }
         }
         if options.firmware == Firmware::Bios {
             // SeaBIOS tells its story to this port; it shows how far the firmware came.

@@ -69,6 +69,10 @@ pub struct Options {
     pub accel: Accel,
     /// QEMU's CPU model; `None` is QEMU's default.
     pub cpu: Option<String>,
+    /// Whether there is a serial port; without one only the screen and the keyboard are left.
+    pub serial: bool,
+    /// Whether there is a display adapter.
+    pub screen: bool,
     /// Wait for GDB on port 1234 before the first instruction.
     pub gdb: bool,
     /// More words for QEMU's command line.

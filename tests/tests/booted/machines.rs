@@ -1,0 +1,152 @@
+//! Machines that lack something, end, or crash: each boots its own guest.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use xtask::built::{self, Built};
+use xtask::guest::{Firmware, Guest, Left};
+
+pub(crate) type Test = fn(&Built, Firmware) -> Result<()>;
+
+/// `poweroff` and `reboot` do what they say, and QEMU says which it was.
+pub(crate) fn poweroff_and_reboot(built: &Built, firmware: Firmware) -> Result<()> {
+    for (command, wanted) in [("poweroff", Left::PowerOff), ("reboot", Left::Reset)] {
+        let mut guest = Guest::boot(&built.options(firmware))?;
+        guest.send_raw(format!("{command}\r").as_bytes())?;
+        let left = guest.wait_for_end()?;
+        ensure!(left == wanted, "{command}: {left:?}");
+    }
+    Ok(())
+}
+
+/// Without a serial port the kernel boots, and the keyboard and the screen are enough.
+pub(crate) fn no_serial_line(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut options = built.options(firmware);
+    options.serial = false;
+    let mut guest = Guest::start(&options)?;
+    // Nothing says when it is ready but the screen: until a typed `poweroff` works.
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_secs(1));
+        // Fails once QEMU is gone.
+        if guest.type_keys("\npoweroff\n").is_err() {
+            break;
+        }
+    }
+    let left = guest.wait_for_end()?;
+    ensure!(left == Left::PowerOff, "{left:?}");
+    Ok(())
+}
+
+/// QEMU's default model has no SMEP, SMAP or UMIP: the banner says so, and all else works.
+pub(crate) fn default_cpu(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut options = built.options(firmware);
+    options.cpu = None;
+    let mut guest = Guest::boot(&options)?;
+    let version = guest.command("version")?;
+    let cpu = version
+        .output
+        .iter()
+        .find(|line| line.starts_with("cpu"))
+        .context("no cpu line")?;
+    ensure!(cpu.ends_with("NX WP on; off: SMEP SMAP UMIP"), "{cpu}");
+    let reply = guest.command("assert $cr4.smep == 0; assert $cr0.wp == 1; walk $rip")?;
+    ensure!(reply.is_ok(), "{reply:?}");
+    Ok(())
+}
+
+/// Without a display (UEFI only: the BIOS bootloader stops without VESA) the kernel boots.
+pub(crate) fn no_screen(built: &Built) -> Result<()> {
+    let mut options = built.options(Firmware::Uefi);
+    options.screen = false;
+    let mut guest = Guest::boot(&options)?;
+    let version = guest.command("version")?;
+    ensure!(
+        version
+            .output
+            .iter()
+            .any(|line| line.starts_with("no screen")),
+        "{version:?}"
+    );
+    Ok(())
+}
+
+/// From little memory to more than 4 GiB of address space.
+pub(crate) fn memory_sizes(built: &Built, firmware: Firmware) -> Result<()> {
+    for mib in [96, 3072] {
+        let mut options = built.options(firmware);
+        options.memory_mib = mib;
+        let mut guest = Guest::boot(&options).with_context(|| format!("{mib} MiB"))?;
+        let reply = guest.command("frames; map; walk $rsp")?;
+        ensure!(reply.is_ok(), "{mib} MiB: {reply:?}");
+    }
+    Ok(())
+}
+
+/// Every way to crash: the report names the vector, the code and the address, and ends.
+pub(crate) fn crashes_are_reported(built: &Built, firmware: Firmware) -> Result<()> {
+    let rows: [(&str, &[&str]); 6] = [
+        ("panic", &["panic: asked for"]),
+        (
+            "panic-locked",
+            &["panic: asked for with the console's locks held"],
+        ),
+        // Write to an absent page in the guard of kernel stack 0: code 2.
+        (
+            "page-fault",
+            &["#PF", "error code 0x2\r\n", "CR2 0xffff_c900_0000_0010"],
+        ),
+        // Write to a present, read-only page: code 3.
+        ("read-only", &["#PF", "error code 0x3\r\n", "kernel rodata"]),
+        ("undefined", &["#UD", "vector 6"]),
+        ("stack-overflow", &["#DF", "vector 8"]),
+    ];
+    for (kind, wanted) in rows {
+        let mut guest = Guest::boot(&built.options(firmware))?;
+        guest.send_raw(format!("crash {kind}\r").as_bytes())?;
+        let report = guest
+            .read_until(b"halted;")
+            .with_context(|| kind.to_owned())?;
+        let report = String::from_utf8_lossy(&report).into_owned();
+        for text in wanted {
+            ensure!(
+                report.contains(text),
+                "crash {kind}: no {text:?} in\n{report}"
+            );
+        }
+    }
+    // A breakpoint is noted and survived.
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    let reply = guest.command("crash breakpoint; echo survived")?;
+    ensure!(
+        reply.output.last().is_some_and(|line| line == "survived"),
+        "{reply:?}"
+    );
+    Ok(())
+}
+
+pub(crate) fn nmi(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    guest.hmp("nmi")?;
+    guest.read_until(b"NMI")?;
+    guest.read_until(b"going on")?;
+    let reply = guest.command("echo survived")?;
+    ensure!(reply.output == ["survived"], "{reply:?}");
+    Ok(())
+}
+
+/// A kernel built to hang in boot: found silent within its wall clock, and where is said.
+pub(crate) fn hang_is_reported() -> Result<()> {
+    let built = built::prepare(&["hang-in-boot".to_owned()])?;
+    let mut options = built.options(Firmware::Uefi);
+    options.silence = Duration::from_secs(5);
+    match Guest::boot(&options) {
+        Ok(_) => bail!("a kernel that hangs reached its prompt"),
+        Err(failure) => {
+            let text = failure.to_string();
+            ensure!(text.contains("silent"), "{text}");
+            ensure!(text.contains("hanging on purpose"), "{text}");
+            Ok(())
+        }
+    }
+}

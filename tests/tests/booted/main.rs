@@ -1,0 +1,155 @@
+//! Boots the kernel, on UEFI and on BIOS, and holds it against transcripts, against QEMU's own
+//! view of its page tables, and against rough handling.
+//!
+//! One guest of each firmware answers everything that leaves it as it was; what ends or
+//! damages a guest boots its own.
+
+mod console;
+mod machines;
+mod oracle;
+mod rough;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tests::transcript::{self, Answers};
+use xtask::built::{self, Built};
+use xtask::guest::{Firmware, Guest};
+
+/// A guest that several tests use, one after another; booted when the first of them asks.
+pub(crate) struct Shared {
+    built: Arc<Built>,
+    firmware: Firmware,
+    guest: Mutex<Option<Guest>>,
+}
+
+impl Shared {
+    fn new(built: &Arc<Built>, firmware: Firmware) -> Arc<Self> {
+        Arc::new(Shared {
+            built: Arc::clone(built),
+            firmware,
+            guest: Mutex::new(None),
+        })
+    }
+
+    /// Runs a test on it. A guest on which a test failed is not used again.
+    fn with(&self, test: impl FnOnce(&mut Guest) -> Result<()>) -> Result<()> {
+        let mut place = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guest = match place.take() {
+            Some(guest) => guest,
+            None => Guest::boot(&self.built.options(self.firmware)).context("boot")?,
+        };
+        guest.rewind();
+        test(&mut guest)?;
+        *place = Some(guest);
+        Ok(())
+    }
+}
+
+/// A guest that answers transcripts.
+struct Framed<'a>(&'a mut Guest);
+
+impl Answers for Framed<'_> {
+    fn answer(&mut self, line: &str) -> Result<Vec<String>> {
+        let reply = self.0.command(line)?;
+        let errors = reply.errors.iter().map(|line| format!("! {line}"));
+        Ok(reply.output.iter().cloned().chain(errors).collect())
+    }
+}
+
+fn trial(name: String, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test().map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
+
+fn main() -> Result<()> {
+    let mut arguments = Arguments::from_args();
+    // Two guests at once on two cores; while blessing, files are written once, in order.
+    let bless = transcript::is_blessing();
+    arguments.test_threads = Some(if bless { 1 } else { 2 });
+    if arguments.list {
+        // Listing must not build anything.
+        println!("the tests are listed when they run: they need the built kernel");
+        return Ok(());
+    }
+    let built = Arc::new(built::prepare(&[])?);
+    let mut trials = Vec::new();
+    for (firmware, word) in [(Firmware::Uefi, "uefi"), (Firmware::Bios, "bios")] {
+        let shared = Shared::new(&built, firmware);
+        for file in transcript::find(&["common", "booted"])? {
+            let shared = Arc::clone(&shared);
+            let name = format!("{word}::transcript::{}", transcript::name(&file));
+            trials.push(trial(name, move || {
+                shared.with(|guest| transcript::replay(&file, &mut Framed(guest), bless))
+            }));
+        }
+        type Test = fn(&mut Guest) -> Result<()>;
+        let on_shared: [(&str, Test); 9] = [
+            (
+                "map_agrees_with_info_tlb_line_by_line",
+                oracle::map_agrees_with_info_tlb,
+            ),
+            (
+                "random_addresses_agree_with_gva2gpa",
+                oracle::addresses_agree_with_gva2gpa,
+            ),
+            (
+                "control_registers_agree_with_info_registers",
+                oracle::registers_agree,
+            ),
+            (
+                "nothing_is_writable_and_executable",
+                oracle::nothing_is_writable_and_executable,
+            ),
+            (
+                "the_upper_half_has_no_user_bit_and_slot_0_is_empty",
+                oracle::halves_are_clean,
+            ),
+            ("guard_pages_are_unmapped", oracle::guard_pages_are_unmapped),
+            (
+                "keyboard_and_serial_type_into_one_shell",
+                console::keyboard_types_into_the_shell,
+            ),
+            ("line_editing_over_serial", console::editing_over_serial),
+            (
+                "ctrl_c_ends_a_running_command",
+                console::ctrl_c_ends_a_command,
+            ),
+        ];
+        for (name, test) in on_shared {
+            let shared = Arc::clone(&shared);
+            trials.push(trial(format!("{word}::{name}"), move || shared.with(test)));
+        }
+        let own = [
+            (
+                "twenty_thousand_random_lines",
+                rough::random_lines as machines::Test,
+            ),
+            ("a_flood_without_a_newline", rough::flood),
+            ("poweroff_and_reboot_leave", machines::poweroff_and_reboot),
+            ("no_serial_line", machines::no_serial_line),
+            ("the_default_cpu_model", machines::default_cpu),
+            ("crashes_are_reported", machines::crashes_are_reported),
+            ("memory_sizes", machines::memory_sizes),
+            ("an_nmi_is_noted_and_survived", machines::nmi),
+        ];
+        for (name, test) in own {
+            let built = Arc::clone(&built);
+            trials.push(trial(format!("{word}::{name}"), move || {
+                test(&built, firmware)
+            }));
+        }
+    }
+    let uefi = Arc::clone(&built);
+    trials.push(trial("uefi::no_screen".to_owned(), move || {
+        machines::no_screen(&uefi)
+    }));
+    // xtask's set-up holds a lock; two programs must not each hold a guest of the other's.
+    trials.push(trial(
+        "hang_in_boot_is_reported".to_owned(),
+        machines::hang_is_reported,
+    ));
+    libtest_mimic::run(&arguments, trials).exit()
+}
