@@ -37,5 +37,7 @@ pub use decoder::Decoder;
 use error::Error;
 pub use session::Shell;
 pub use status::Status;
-pub use target::{Clock, Cpu, Crash, CrashKind, FrameTotals, Frames, Power, PowerError, Region, Target};
+pub use target::{
+    Clock, Cpu, Crash, CrashKind, FrameTotals, Frames, Power, PowerError, Region, Target,
+};
 pub use terminal::{Key, Sink, Terminal};

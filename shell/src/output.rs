@@ -9,6 +9,10 @@ use core::fmt::{self, Write};
 use crate::framing::Checksum;
 use crate::{Key, Sink, Terminal};
 
+/// What the pager asks, where there is room.
+const QUESTION: &str = "-- more -- (space page, Enter line, q quit, a all)";
+const QUESTION_COLUMNS: usize = QUESTION.len();
+
 /// How a command's output reaches its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -91,10 +95,11 @@ impl<'a> Output<'a> {
         self.terminal.write(sink, text);
     }
 
-    /// Lets the next command of the line begin with a full page, unless Ctrl-C ended all.
+    /// Lets the next command of the line be read, if the reader only left the last one.
     pub(crate) fn next_command(&mut self) {
         if self.ended == Some(Ended::Left) {
             self.ended = None;
+            self.rows = 0;
         }
     }
 
@@ -102,7 +107,7 @@ impl<'a> Output<'a> {
     pub(crate) fn finish_line(&mut self) {
         if self.column > 0 || self.open {
             self.column = 0;
-            self.plain("\n");
+            self.control("\n");
             self.close();
         }
     }
@@ -112,8 +117,9 @@ impl<'a> Output<'a> {
         self.finish_line();
         self.control("\x1b[31m");
         // Neither of the two writers fails.
-        let _ = write!(Unpaged(self), "{message}");
+        let _ = write!(Visible(self), "{message}");
         self.control("\x1b[0m\n");
+        self.column = 0;
         if self.mode == Mode::Framed {
             let _ = write!(Marked(self, '!'), "{message}");
             self.close();
@@ -144,8 +150,8 @@ impl<'a> Output<'a> {
         );
     }
 
-    fn plain(&mut self, text: &str) {
-        self.control(text);
+    fn visible(&mut self, text: &str) -> fmt::Result {
+        write!(Unpaged(self), "{}", Escaped(text))
     }
 
     /// Text of a frame, without line feeds: onto an open line, which it opens with `marker`.
@@ -174,17 +180,16 @@ impl<'a> Output<'a> {
         if !text.is_empty() || ends {
             self.pause()?;
         }
-        self.control(text);
+        self.visible(text)?;
         if self.mode == Mode::Framed && (!text.is_empty() || (ends && !self.open)) {
             write!(Marked(self, '|'), "{text}")?;
         }
-        let width = self.column.saturating_add(text.chars().count());
-        // A terminal that wraps makes a long line several rows.
-        self.column = width;
         if ends {
             self.control("\n");
             self.close();
-            self.rows += self.column.max(1).div_ceil(self.columns);
+            // A terminal that wraps makes several rows of a long line.
+            let rows = self.column.max(1).div_ceil(self.columns);
+            self.rows = self.rows.saturating_add(rows);
             self.column = 0;
             if self.interrupted() {
                 return Err(fmt::Error);
@@ -202,7 +207,12 @@ impl<'a> Output<'a> {
         if self.column > 0 {
             return Ok(());
         }
-        self.control("\x1b[7m-- more -- (space page, Enter line, q quit, a all)\x1b[0m");
+        self.control("\x1b[7m");
+        self.control(match self.columns {
+            0..=QUESTION_COLUMNS => "--more--",
+            _ => QUESTION,
+        });
+        self.control("\x1b[0m");
         let ended = loop {
             match self.terminal.key() {
                 Some(Key::Char(' ') | Key::PageDown) => {
@@ -223,8 +233,10 @@ impl<'a> Output<'a> {
             }
         };
         self.control("\r\x1b[K");
-        // That Ctrl-C, if it was one, has been dealt with.
-        let _ = self.terminal.interrupted();
+        if ended == Some(Ended::Interrupted) {
+            // The same Ctrl-C may have been noticed twice: as a key, and as it came in.
+            let _ = self.terminal.interrupted();
+        }
         self.ended = ended;
         match ended {
             None => Ok(()),
@@ -248,13 +260,24 @@ impl Write for Output<'_> {
     }
 }
 
-/// Writes to the terminal whatever has ended.
+/// Writes to the terminal whatever has ended, and counts columns.
 struct Unpaged<'o, 'a>(&'o mut Output<'a>);
 
 impl Write for Unpaged<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.control(text);
+        self.0.column = self.0.column.saturating_add(text.chars().count());
         Ok(())
+    }
+}
+
+/// Writes to the terminal with control characters escaped: what was read or typed may hold
+/// some, and a terminal would obey them.
+struct Visible<'o, 'a>(&'o mut Output<'a>);
+
+impl Write for Visible<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.visible(text)
     }
 }
 

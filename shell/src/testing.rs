@@ -93,6 +93,8 @@ pub(crate) struct Grid {
     columns: usize,
     height: usize,
     pub(crate) bells: usize,
+    /// Where the cursor was before the last line feed.
+    pub(crate) left: (usize, usize),
     /// Whether writing past the last column is a mistake: while a line is being edited.
     pub(crate) strict: bool,
 }
@@ -106,6 +108,7 @@ impl Grid {
             columns,
             height,
             bells: 0,
+            left: (0, 0),
             strict: false,
         }
     }
@@ -130,6 +133,7 @@ impl Grid {
         while let Some(c) = chars.next() {
             match c {
                 '\n' => {
+                    self.left = (self.row, self.column);
                     self.row += 1;
                     self.column = 0;
                     if self.row == self.rows.len() {

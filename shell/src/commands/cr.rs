@@ -1,8 +1,8 @@
 //! `cr`: the control registers, with names for the bits that are set.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
-use machine::{MemoryType, VirtAddr, bits};
+use machine::{BitTable, MemoryType, VirtAddr, bits};
 
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
@@ -26,35 +26,18 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let regs = context.registers()?;
     let paging = context.target.paging();
     let out = &mut context.out;
-    writeln!(
-        out,
-        "cr0  {} {}",
-        VirtAddr(regs.cr0),
-        bits::CR0.names(regs.cr0)
-    )?;
-    writeln!(out, "cr2  {}", VirtAddr(regs.cr2))?;
     let has_pcid = bits::CR4
         .find("PCIDE")
         .is_some_and(|bit| bit.of(regs.cr4) == 1);
-    let cr3 = if has_pcid {
-        &bits::CR3_PCID
-    } else {
-        &bits::CR3
+    let cr3 = match has_pcid {
+        true => &bits::CR3_PCID,
+        false => &bits::CR3,
     };
-    let flags = cr3.names(regs.cr3);
-    writeln!(out, "cr3  {} {flags}", VirtAddr(regs.cr3))?;
-    writeln!(
-        out,
-        "cr4  {} {}",
-        VirtAddr(regs.cr4),
-        bits::CR4.names(regs.cr4)
-    )?;
-    writeln!(
-        out,
-        "efer {} {}",
-        VirtAddr(regs.efer),
-        bits::EFER.names(regs.efer)
-    )?;
+    line(out, "cr0", regs.cr0, Some(&bits::CR0))?;
+    line(out, "cr2", regs.cr2, None)?;
+    line(out, "cr3", regs.cr3, Some(cr3))?;
+    line(out, "cr4", regs.cr4, Some(&bits::CR4))?;
+    line(out, "efer", regs.efer, Some(&bits::EFER))?;
     write!(out, "pat  {}", VirtAddr(regs.pat))?;
     for index in 0..8 {
         write!(out, " {index}:{}", MemoryType::from_pat(regs.pat, index))?;
@@ -80,4 +63,13 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     writeln!(out)?;
     Ok(())
+}
+
+fn line(out: &mut dyn Write, name: &str, value: u64, bits: Option<&BitTable>) -> fmt::Result {
+    write!(out, "{name:<4} {}", VirtAddr(value))?;
+    match bits.map(|bits| bits.names(value)) {
+        // A register whose value is only an address has no names to show.
+        Some(names) if value & !names.table.silent != 0 => writeln!(out, " {names}"),
+        _ => writeln!(out),
+    }
 }

@@ -13,7 +13,10 @@ pub(super) const COMMAND: Command = Command {
     summary: "fault on purpose and see the report",
     help: "Makes the kernel itself do what it must not: `panic`; `panic-locked` (with interrupts off and every lock of the consoles held); `page-fault` (a write to a guard page); `read-only` (a write to its own constants); `undefined` (an undefined instruction); `breakpoint` (which it survives); `stack-overflow` (a double fault on its own stack). All but `breakpoint` end the session: the machine stays as it is, for a debugger to look at. The name must be written out.",
     examples: &[
-        ("crash page-fault", "the report of a page fault, with the walk the CPU made"),
+        (
+            "crash page-fault",
+            "the report of a page fault, with the walk the CPU made",
+        ),
         ("crash breakpoint", "one line, and on it goes"),
     ],
     args: &[ArgKind::Words(&KINDS)],
@@ -41,7 +44,12 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         "undefined" => CrashKind::Undefined,
         "breakpoint" => CrashKind::Breakpoint,
         "stack-overflow" => CrashKind::StackOverflow,
-        _ => return Err(Error::Unknown(excerpt(word.0), "a kind of crash; `help crash` lists them")),
+        _ => {
+            return Err(Error::Unknown(
+                excerpt(word.0),
+                "a kind of crash; `help crash` lists them",
+            ));
+        }
     };
     let crash = context.target.crash().ok_or(Error::Lacks("way to crash"))?;
     crash.crash(kind);

@@ -67,7 +67,9 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
         .iter()
         .filter(|command| command.name.starts_with(name));
     let hint = |command: &Command| {
-        WRITTEN_OUT.contains(&command.name).then_some(Error::WriteOut(command.name))
+        WRITTEN_OUT
+            .contains(&command.name)
+            .then_some(Error::WriteOut(command.name))
     };
     match (matching.next(), matching.next()) {
         (Some(command), None) => hint(command).map_or(Ok(command), Err),

@@ -5,6 +5,9 @@ mod tab;
 mod text;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use heapless::String;
 
 pub(crate) use history::History;

@@ -284,3 +284,6 @@ fn bits(left: u64, operator: &str, right: u64) -> Result<u64, Error> {
         _ => return Err(Error::Unreadable(excerpt(operator))),
     })
 }
+
+#[cfg(test)]
+mod tests;
