@@ -82,7 +82,7 @@ fn fits(value: i128) -> Result<u64, Error> {
 
 /// How many operators, signs and parentheses may wait for each other: each takes room on
 /// the stack.
-const DEEPEST: u8 = 40;
+const DEEPEST: u8 = 30;
 
 /// Binary operators and how tightly they bind. Where one is the beginning of another, the
 /// longer one comes first.

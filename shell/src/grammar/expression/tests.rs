@@ -126,7 +126,7 @@ fn nesting_has_an_end() {
     for text in ["(", "-", "1||1&&1==1|1^1&1<<1+1*("] {
         assert_eq!(value(&text.repeat(500)), Err(Error::TooDeep), "{text}");
     }
-    let fine = format!("{}1{}", "(".repeat(15), ")".repeat(15));
+    let fine = format!("{}1{}", "(".repeat(12), ")".repeat(12));
     assert_eq!(value(&fine), Ok(1));
 }
 

@@ -4,14 +4,15 @@
 //! or pressed Ctrl-C, and from then on every write fails, so a command unwinds from
 //! wherever it is and nothing more is shown.
 
+mod escape;
+mod page;
+
 use core::fmt::{self, Write};
 
 use crate::framing::Checksum;
-use crate::{Key, Sink, Terminal};
+use crate::{Sink, Terminal};
 
-/// What the pager asks, where there is room.
-const QUESTION: &str = "-- more -- (space page, Enter line, q quit, a all)";
-const QUESTION_COLUMNS: usize = QUESTION.len();
+use escape::{Escaped, for_each_escaped};
 
 /// How a command's output reaches its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,52 +198,6 @@ impl<'a> Output<'a> {
         }
         Ok(())
     }
-
-    /// At the end of a page, asks. Only when there is more to show: so a command that
-    /// fills the page exactly does not leave a question behind.
-    fn pause(&mut self) -> fmt::Result {
-        let Some(page) = self.page.filter(|page| self.rows >= *page) else {
-            return Ok(());
-        };
-        if self.column > 0 {
-            return Ok(());
-        }
-        self.control("\x1b[7m");
-        self.control(match self.columns {
-            0..=QUESTION_COLUMNS => "--more--",
-            _ => QUESTION,
-        });
-        self.control("\x1b[0m");
-        let ended = loop {
-            match self.terminal.key() {
-                Some(Key::Char(' ') | Key::PageDown) => {
-                    self.rows = 0;
-                    break None;
-                }
-                Some(Key::Enter | Key::Down) => {
-                    self.rows = page - 1;
-                    break None;
-                }
-                Some(Key::Char('a')) => {
-                    self.page = None;
-                    break None;
-                }
-                Some(Key::Char('q') | Key::Escape) | None => break Some(Ended::Left),
-                Some(Key::Ctrl('c')) => break Some(Ended::Interrupted),
-                Some(_) => {}
-            }
-        };
-        self.control("\r\x1b[K");
-        if ended == Some(Ended::Interrupted) {
-            // The same Ctrl-C may have been noticed twice: as a key, and as it came in.
-            let _ = self.terminal.interrupted();
-        }
-        self.ended = ended;
-        match ended {
-            None => Ok(()),
-            Some(_) => Err(fmt::Error),
-        }
-    }
 }
 
 impl Write for Output<'_> {
@@ -304,31 +259,4 @@ impl Write for Marked<'_, '_> {
             Ok(())
         })
     }
-}
-
-/// A text with its control characters written `\xNN`.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for_each_escaped(self.0, &mut |piece| f.write_str(piece))
-    }
-}
-
-fn for_each_escaped(text: &str, each: &mut dyn FnMut(&str) -> fmt::Result) -> fmt::Result {
-    for piece in text.split_inclusive(|c| c < ' ') {
-        let last = piece.chars().next_back().filter(|c| *c < ' ');
-        let Some(control) = last else {
-            each(piece)?;
-            continue;
-        };
-        let plain = piece.get(..piece.len() - 1).unwrap_or("");
-        if !plain.is_empty() {
-            each(plain)?;
-        }
-        let mut escape = heapless::String::<4>::new();
-        write!(escape, "\\x{:02x}", u32::from(control))?;
-        each(&escape)?;
-    }
-    Ok(())
 }

@@ -1,0 +1,222 @@
+//! A machine for tests, with all that a target may offer.
+
+use machine::{
+    Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
+};
+
+use crate::{Clock, Cpu, FrameTotals, Frames, Power, PowerError, Region, Target};
+
+/// A target with every ability, or without, as a test wants.
+pub(crate) struct Machine {
+    pub(crate) memory: Simulated,
+    pub(crate) registers: Option<Registers>,
+    pub(crate) books: Option<Books>,
+    pub(crate) cycles: Option<u64>,
+    pub(crate) switch: Option<PowerError>,
+}
+
+pub(crate) struct Books(pub(crate) FrameTotals, pub(crate) Vec<(&'static str, u64)>);
+
+const REGIONS: &[Region] = &[
+    Region {
+        first: VirtAddr(0xffff_8000_0000_0000),
+        last: VirtAddr(0xffff_8000_0fff_ffff),
+        name: "physmap",
+    },
+    Region {
+        first: VirtAddr(0xffff_c900_0000_0000),
+        last: VirtAddr(0xffff_c900_00ff_ffff),
+        name: "kernel stacks",
+    },
+];
+
+/// The tables of [`Machine::full`] begin here.
+pub(crate) const ROOT: u64 = 0x10_0000;
+
+impl Machine {
+    /// Memory with a few mappings, and nothing else.
+    pub(crate) fn bare() -> Self {
+        let mut memory = Simulated::new(Paging::four_level(40), PhysAddr(ROOT));
+        let user = Entry::USER;
+        let data = Entry::WRITABLE | Entry::NO_EXECUTE;
+        memory.map(
+            VirtAddr(0x40_0000),
+            PhysAddr(0x7_3000),
+            PageSize::Size4K,
+            user,
+        );
+        memory.map(
+            VirtAddr(0x40_1000),
+            PhysAddr(0x7_4000),
+            PageSize::Size4K,
+            user | data,
+        );
+        memory.map(
+            VirtAddr(0xffff_8000_0000_0000),
+            PhysAddr(0),
+            PageSize::Size2M,
+            data,
+        );
+        memory.map(
+            VirtAddr(0xffff_8000_0020_0000),
+            PhysAddr(0x20_0000),
+            PageSize::Size2M,
+            data,
+        );
+        memory.map(
+            VirtAddr(0xffff_c900_0000_1000),
+            PhysAddr(0x7_5000),
+            PageSize::Size4K,
+            data,
+        );
+        for frame in [0, 0x7_3000, 0x7_4000, 0x7_5000] {
+            memory.add_ram(PhysAddr(frame), 0x1000);
+        }
+        memory.add_device(PhysAddr(0x20_0000), 0x1000);
+        Machine {
+            memory,
+            registers: None,
+            books: None,
+            cycles: None,
+            switch: None,
+        }
+    }
+
+    /// All of it. The descriptor tables are in the frame at 0x75000.
+    pub(crate) fn full() -> Self {
+        let mut machine = Machine::bare();
+        machine.registers = Some(Registers {
+            rip: 0x40_0123,
+            rsp: 0xffff_c900_0000_1ff0,
+            cr0: 0x8005_0033,
+            cr3: ROOT,
+            cr4: 0x30_0020,
+            efer: 0xd00,
+            pat: 0x0007_0406_0007_0406,
+            rflags: 0x202,
+            cs: 8,
+            ss: 0x10,
+            tr: 0x18,
+            gdtr: TablePointer {
+                base: 0xffff_c900_0000_1000,
+                limit: 0x27,
+            },
+            idtr: TablePointer {
+                base: 0xffff_c900_0000_1400,
+                limit: 0x7f,
+            },
+            ..Registers::default()
+        });
+        let base = 0xffff_c900_0000_1100_u64;
+        let [low, high] = [(base & 0xff_ffff) << 16, (base >> 24 & 0xff) << 56];
+        let tss = 0x0000_8900_0000_0067 | low | high;
+        let words = [
+            0,
+            0x00af_9b00_0000_ffff,
+            0x00cf_9300_0000_ffff,
+            tss,
+            base >> 32,
+        ];
+        for (index, word) in (0..).zip(words) {
+            machine
+                .memory
+                .write_u64(PhysAddr(0x7_5000 + 8 * index), word);
+        }
+        let stack = |offset: u64, top: u64| (PhysAddr(0x7_5100 + offset), top.to_le_bytes());
+        for (at, bytes) in [
+            stack(4, 0xffff_c900_0000_2000),
+            stack(0x24, 0xffff_c900_0000_1000),
+        ] {
+            machine.memory.write(at, &bytes);
+        }
+        machine
+            .memory
+            .write(PhysAddr(0x7_5100 + 0x66), &0x68_u16.to_le_bytes());
+        for vector in [0_u64, 1, 2, 3, 6] {
+            let low = 0x8000_8e00_0008_0000 | (vector * 0x10);
+            machine
+                .memory
+                .write_u64(PhysAddr(0x7_5400 + vector * 16), low);
+            machine
+                .memory
+                .write_u64(PhysAddr(0x7_5408 + vector * 16), 0xffff_ffff);
+        }
+        let totals = FrameTotals {
+            total: 100,
+            free: 90,
+            used: 10,
+        };
+        machine.books = Some(Books(totals, vec![("tables", 7), ("heap", 3)]));
+        machine.cycles = Some(1000);
+        machine.switch = Some(PowerError::NoWay);
+        machine
+    }
+}
+
+impl Target for Machine {
+    fn name(&self) -> &str {
+        "simulated"
+    }
+    fn paging(&self) -> Paging {
+        self.memory.paging
+    }
+    fn memory(&mut self) -> &mut dyn PhysMemory {
+        &mut self.memory
+    }
+    fn master(&self) -> Option<PhysAddr> {
+        self.registers.map(|_| PhysAddr(ROOT))
+    }
+    fn regions(&self) -> &[Region] {
+        REGIONS
+    }
+    fn cpu(&mut self) -> Option<&mut dyn Cpu> {
+        self.registers.as_mut().map(|cpu| cpu as &mut dyn Cpu)
+    }
+    fn frames(&mut self) -> Option<&mut dyn Frames> {
+        self.books.as_mut().map(|books| books as &mut dyn Frames)
+    }
+    fn clock(&mut self) -> Option<&mut dyn Clock> {
+        self.cycles.as_mut().map(|clock| clock as &mut dyn Clock)
+    }
+    fn power(&mut self) -> Option<&mut dyn Power> {
+        self.switch.as_mut().map(|switch| switch as &mut dyn Power)
+    }
+    fn build_id(&self) -> &str {
+        "0123456789ab"
+    }
+}
+
+impl Cpu for Registers {
+    fn registers(&mut self) -> Registers {
+        *self
+    }
+}
+
+impl Frames for Books {
+    fn totals(&mut self) -> FrameTotals {
+        self.0
+    }
+    fn owner(&mut self, index: usize) -> Option<(&'static str, u64)> {
+        self.1.get(index).copied()
+    }
+}
+
+/// Each reading of the clock is 500 cycles and 2.5 ms after the last.
+impl Clock for u64 {
+    fn cycles(&mut self) -> u64 {
+        *self += 500;
+        *self
+    }
+    fn nanoseconds(&mut self) -> Option<u64> {
+        Some(*self * 5000)
+    }
+}
+
+impl Power for PowerError {
+    fn reboot(&mut self) -> PowerError {
+        *self
+    }
+    fn poweroff(&mut self) -> PowerError {
+        *self
+    }
+}

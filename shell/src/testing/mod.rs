@@ -1,0 +1,92 @@
+//! What the tests drive the shell with: a terminal with a script for fingers and a grid for
+//! a screen, and a target on a simulated machine.
+
+mod grid;
+mod machine;
+
+use std::collections::VecDeque;
+
+pub(crate) use grid::Grid;
+pub(crate) use machine::{Machine, ROOT};
+
+use crate::{Key, Shell, Sink, Status, Terminal};
+
+/// A terminal whose keys are given beforehand.
+pub(crate) struct Scripted {
+    pub(crate) keys: VecDeque<Key>,
+    pub(crate) size: (u16, u16),
+    pub(crate) screen: Grid,
+    pub(crate) shown: String,
+    pub(crate) wire: String,
+    /// Ctrl-C arrives when this many questions have been asked.
+    pub(crate) interrupt_after: Option<u32>,
+}
+
+impl Scripted {
+    pub(crate) fn new(columns: u16, rows: u16) -> Self {
+        Scripted {
+            keys: VecDeque::new(),
+            size: (columns, rows),
+            screen: Grid::new(columns.into(), rows.into()),
+            shown: String::new(),
+            wire: String::new(),
+            interrupt_after: None,
+        }
+    }
+
+    pub(crate) fn keys(mut self, keys: impl IntoIterator<Item = Key>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Types text: LF is Enter, TAB is Tab.
+    pub(crate) fn text(self, text: &str) -> Self {
+        self.keys(text.chars().map(|c| match c {
+            '\n' => Key::Enter,
+            '\t' => Key::Tab,
+            c => Key::Char(c),
+        }))
+    }
+}
+
+impl Terminal for Scripted {
+    fn key(&mut self) -> Option<Key> {
+        self.keys.pop_front()
+    }
+
+    fn write(&mut self, sink: Sink, text: &str) {
+        if sink != Sink::Wire {
+            self.screen.feed(text);
+            self.shown.push_str(text);
+        }
+        if sink != Sink::Screen {
+            self.wire.push_str(text);
+        }
+    }
+
+    fn interrupted(&mut self) -> bool {
+        match &mut self.interrupt_after {
+            Some(0) => {
+                self.interrupt_after = None;
+                true
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn size(&self) -> (u16, u16) {
+        self.size
+    }
+}
+
+/// What one line prints, without colours, and its status.
+pub(crate) fn output(machine: &mut Machine, line: &str) -> (String, Status) {
+    let mut terminal = Scripted::new(200, 50);
+    let status = Shell::new().execute(line, machine, &mut terminal);
+    let text = terminal.wire.replace("\x1b[31m", "").replace("\x1b[0m", "");
+    (text, status)
+}
