@@ -221,4 +221,33 @@ mod tests {
         let missing = debian(folder.path()).expect_err("there is nothing");
         assert!(missing.ends_with("bin/rustc"), "{missing}");
     }
+
+    #[test]
+    fn a_rustup_toolchain_is_taken_once_its_components_are_there() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = crate::scratch::Scratch::new("rustup").expect("a scratch folder");
+        let put = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it is below")).expect("writable");
+            std::fs::write(&path, text).expect("writable");
+            let executable = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&path, executable).expect("writable");
+        };
+        let lacks = || rustup(folder.path()).expect_err("something is missing");
+        let host = format!("lib/rustlib/{HOST}");
+        assert!(lacks().ends_with("bin/rustc"));
+        put("bin/rustc", "#!/bin/sh\necho release: 1.98.0-nightly\n");
+        assert!(lacks().contains("1.98.0-nightly"));
+        put("bin/rustc", "#!/bin/sh\necho release: 1.97.0-nightly\n");
+        put("bin/cargo", "");
+        put(&format!("{host}/lib/libstd.rlib"), "");
+        put(&format!("{host}/bin/rust-lld"), "");
+        assert!(lacks().contains("rust-src"));
+        put("lib/rustlib/src/rust/library/Cargo.lock", "");
+        assert!(lacks().contains("llvm-tools"));
+        put(&format!("{host}/bin/llvm-objcopy"), "");
+        let found = rustup(folder.path()).expect("all is there");
+        assert_eq!(found.name, "rustup's rustc 1.97.0-nightly");
+        assert_eq!(found.llvm, folder.path().join(host).join("bin"));
+    }
 }

@@ -41,7 +41,12 @@ fn called() -> anyhow::Result<Outcome> {
                 built.images.uefi.display()
             );
         }
-        Command::Run { display } => run::run(&options(&machine)?, display)?,
+        Command::Run { display } => {
+            if display {
+                run::screen()?;
+            }
+            run::run(&options(&machine)?, display)?;
+        }
         Command::Exec { sources, json } => {
             let commands = script::commands(&sources)?;
             return Ok(exec::run(&options(&machine)?, &commands, json));

@@ -64,14 +64,21 @@ fn end(child: &mut Child) -> std::io::Result<()> {
     child.wait().map(drop)
 }
 
-/// A window needs a screen and a QEMU that can draw on it; silence would be the answer otherwise.
-fn window(options: &Options) -> anyhow::Result<()> {
-    let screen = ["DISPLAY", "WAYLAND_DISPLAY"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
-    if !screen {
+/// A window needs a screen; asked before anything is built.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn screen() -> anyhow::Result<()> {
+    let names = ["DISPLAY", "WAYLAND_DISPLAY"];
+    if !names.iter().any(|name| std::env::var_os(name).is_some()) {
         bail!("--display: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)");
     }
+    Ok(())
+}
+
+/// Can this QEMU draw on a screen? One that cannot would silently serve VNC instead.
+fn window(options: &Options) -> anyhow::Result<()> {
     let known = Command::new(&options.qemu)
         .args(["-display", "help"])
         .output()?;

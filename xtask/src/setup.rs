@@ -171,7 +171,10 @@ fn install(project: &Project, missing: &[Missing]) -> anyhow::Result<Tools> {
             "install packages",
             &install_words(&packages),
         ) {
-            bail!("{error:#}\n{}", refusal(missing, "apt-get failed"));
+            bail!(
+                "{error:#}\n{}",
+                refusal(missing, "apt-get failed (it may not remove other packages)")
+            );
         }
     }
     match tools::look(&mut Here) {
@@ -184,7 +187,9 @@ fn install(project: &Project, missing: &[Missing]) -> anyhow::Result<Tools> {
 }
 
 fn install_words<'a>(packages: &[&'a str]) -> Vec<&'a str> {
-    let mut words = vec!["install", "--yes", "--no-install-recommends"];
+    // Debian's compiler for the web conflicts with other packages of a compiler. Somebody installed
+    // those on purpose: never remove anything.
+    let mut words = vec!["install", "--yes", "--no-remove", "--no-install-recommends"];
     words.extend(packages);
     words
 }

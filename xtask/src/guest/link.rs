@@ -121,8 +121,9 @@ impl Link {
         let partial = self.wire.partial();
         self.failure(match stop {
             Stop::Silent(silence) => Trouble::Silent { silence, partial },
-            Stop::TimeUp => Trouble::TimeUp {
+            Stop::TimeUp(silence) => Trouble::TimeUp {
                 after: self.began.elapsed(),
+                silence,
             },
             Stop::Closed => Trouble::Left(Left::Unknown),
             Stop::Interrupted => Trouble::Interrupted,

@@ -64,10 +64,12 @@ pub enum Trouble {
         /// The beginning of a line that was never finished.
         partial: String,
     },
-    /// It kept talking, but the time for all of it is over.
+    /// It was not silent for too long, but the time for all of it is over.
     TimeUp {
         /// How long that was.
         after: Duration,
+        /// For how long it had been silent by then.
+        silence: Duration,
     },
     /// A line that belongs to no frame, or is not whole.
     Torn {
@@ -206,12 +208,10 @@ impl fmt::Display for Trouble {
                     write!(f, ", in the middle of the line `{partial}`")
                 }
             }
-            Trouble::TimeUp { after } => {
-                write!(
-                    f,
-                    "time is up: not done after {:.1} s, though the guest still talks",
-                    after.as_secs_f64()
-                )
+            Trouble::TimeUp { after, silence } => {
+                let (after, silence) = (after.as_secs_f64(), silence.as_secs_f64());
+                write!(f, "time is up: not done after {after:.1} s, ")?;
+                write!(f, "the last {silence:.1} s of them silent")
             }
             Trouble::Torn { line } => write!(f, "torn line: `{line}` belongs to no frame"),
             Trouble::Missing { marker, got } => {

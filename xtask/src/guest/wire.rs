@@ -47,8 +47,8 @@ impl Limits {
 pub enum Stop {
     /// Nothing came for this long.
     Silent(Duration),
-    /// Something came, but the time is over.
-    TimeUp,
+    /// The time is over; nothing came for the last part of it, which was this long.
+    TimeUp(Duration),
     /// The line is closed; everything before that has been read.
     Closed,
     /// Somebody asked us to stop.
@@ -132,7 +132,7 @@ impl Wire {
                 return Err(Stop::Silent(silence));
             }
             if now >= limits.end {
-                return Err(Stop::TimeUp);
+                return Err(Stop::TimeUp(silence));
             }
             let wait = SLICE.min(limits.silence - silence).min(limits.end - now);
             match self.chunks.recv_timeout(wait) {
