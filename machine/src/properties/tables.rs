@@ -176,7 +176,7 @@ fn random_worlds_are_interesting() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn leaves_agrees_with_the_naive_interpreter(world in any_world()) {
