@@ -17,7 +17,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Memory,
     usage: "<address> [root]",
     summary: "follow an address through the page tables",
-    help: "Shows each entry the CPU would read: its level, table and index, its raw value, what it leads to, and the rights that it alone leaves. The last line is the answer: the physical address of the very byte and the effective rights (u user, r read, w write, x execute), or why there is none. A right that only a level above the last forbids is named on its own line.\nA root is `cr3` (if none is given), `master`, or the physical address of a PML4. `$_` becomes the physical address.",
+    help: "Shows each entry the CPU would read: its level, table and index, its raw value, what it leads to, and the rights that it alone leaves. The last line is the answer: the physical address of the very byte and the effective rights (u user, r read, w write, x execute), or why there is none. A right that the last entry leaves and a level above forbids is named on its own line.\nA root is `cr3` (if none is given), `master`, or the physical address of a PML4. `$_` becomes the physical address.",
     examples: &[
         ("walk $rip", "the code that is running"),
         (
@@ -29,6 +29,12 @@ pub(super) const COMMAND: Command = Command {
     args: &[ArgKind::Any, ArgKind::Root(&[])],
     run,
 };
+
+const RIGHTS: [(Right, &str); 3] = [
+    (Right::User, "user"),
+    (Right::Write, "write"),
+    (Right::Execute, "execute"),
+];
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let va = args.virt(context)?;
@@ -46,13 +52,11 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         at, memory_type, ..
     } = walk.end()
     {
-        let last = walk.steps().last().map(|step| step.entry.level);
-        for (right, name) in [
-            (Right::User, "user"),
-            (Right::Write, "write"),
-            (Right::Execute, "execute"),
-        ] {
-            if let Some(level) = walk.decided_by(right).filter(|level| Some(*level) != last) {
+        let leaf = walk.steps().last().map(|step| step.entry.rights());
+        for (right, name) in RIGHTS {
+            // What the page's own entry forbids is on the line above.
+            let is_taken = leaf.is_some_and(|leaf| leaf.has(right)) && !walk.rights().has(right);
+            if let Some(level) = walk.decided_by(right).filter(|_| is_taken) {
                 writeln!(out, "{level} forbids {name}")?;
             }
         }

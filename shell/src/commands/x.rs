@@ -26,9 +26,9 @@ const WORDS: &[&str] = &[
 pub(super) const COMMAND: Command = Command {
     name: "x",
     group: Group::Memory,
-    usage: "[/COUNT UNIT] <address> [count] [b|h|w|g|s] [root=ROOT | phys]",
+    usage: "[/COUNT UNIT] <address> [count] [b|h|w|g|s] [phys | root=ROOT]",
     summary: "show memory",
-    help: "Shows COUNT units from the address on: `b` bytes, with their characters at the right; `h` `w` `g` little-endian words of 2, 4 and 8 bytes; `s` strings, each up to its NUL. Without a count, 64 bytes or one string; without a unit, bytes. `x/16g ADDRESS` is the same as `x ADDRESS 16 g`.\nAddresses are virtual, by the tables of CR3 or of the root given; with `phys` they are physical. What is not mapped and what a device answers is not read: the command shows what comes before it and fails. `$_` becomes the last unit shown.",
+    help: "Shows COUNT units from the address on: `b` bytes, with their characters at the right; `h` `w` `g` little-endian words of 2, 4 and 8 bytes; `s` strings, each up to its NUL. Without a count, 64 bytes or one string; without a unit, bytes. `x/16g ADDRESS` is the same as `x ADDRESS 16 g`. The unit, `phys` and the root may also come first.\nAddresses are virtual, by the tables of CR3 or of the root given; with `phys` they are physical. What is not mapped and what a device answers is not read: the command shows what comes before it and fails. `$_` becomes the last unit shown.",
     examples: &[
         ("x $rsp 8 g", "the top of the stack"),
         ("x/4g $cr3 phys", "the first entries of the PML4"),
@@ -72,7 +72,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             ))?);
         }
     }
-    let address = args.number(context, "address")?;
+    let mut address = None;
     let mut space = None;
     while let Some(word) = args.word() {
         let text = word.text()?;
@@ -82,12 +82,15 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             space = Some(Space::Physical);
         } else if let Some(name) = text.strip_prefix("root=") {
             space = Some(Space::Virtual(root(name, context)?));
+        } else if address.is_none() {
+            address = Some(context.evaluate(text)?);
         } else if count.is_none() {
             count = Some(context.evaluate(text)?);
         } else {
             return Err(Error::Unexpected(excerpt(word.0)));
         }
     }
+    let address = address.ok_or(Error::Missing("address"))?;
     let space = match space {
         Some(space) => space,
         None => Space::Virtual(context.cr3()?),

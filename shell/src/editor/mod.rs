@@ -27,8 +27,8 @@ pub(crate) struct Editor {
     age: usize,
     /// Characters were dropped because the line was full.
     overflowed: bool,
-    /// The last key was a Tab that could not decide.
-    tabbed: bool,
+    /// How many Tabs in a row could not decide.
+    tabs: u8,
 }
 
 /// How reading a line ended.
@@ -61,7 +61,7 @@ impl Editor {
             draft: String::new(),
             age: 0,
             overflowed: false,
-            tabbed: false,
+            tabs: 0,
         }
     }
 
@@ -80,14 +80,14 @@ impl Editor {
         self.text.set("");
         self.age = 0;
         self.overflowed = false;
-        self.tabbed = false;
+        self.tabs = 0;
         self.view.begin(&self.text, terminal, manner.echo);
         loop {
             let Some(key) = terminal.key() else {
                 terminal.write(manner.echo, "\n");
                 return Read::Closed;
             };
-            let tabbed = core::mem::take(&mut self.tabbed);
+            let tabs = core::mem::take(&mut self.tabs);
             match key {
                 Key::Enter => {
                     terminal.write(manner.echo, "\n");
@@ -108,7 +108,7 @@ impl Editor {
                 Key::Tab if !manner.completes => self.insert(' ', terminal, manner.echo),
                 // Whatever is on a line that will be refused, completing it helps nobody.
                 Key::Tab if self.overflowed => {}
-                Key::Tab => self.complete(tabbed, terminal, manner.echo),
+                Key::Tab => self.complete(tabs, terminal, manner.echo),
                 Key::Up | Key::Ctrl('p') => {
                     self.recall(self.age + 1, history, terminal, manner.echo);
                 }
@@ -117,6 +117,7 @@ impl Editor {
                         self.recall(age, history, terminal, manner.echo);
                     }
                 }
+                Key::Ctrl('r') => self.search(history, terminal, manner.echo),
                 _ => self.edit(key, terminal, manner.echo),
             }
         }
@@ -133,6 +134,7 @@ impl Editor {
             self.overflowed = true;
             return;
         }
+        self.age = 0;
         self.view.inserted(c, &self.text, terminal, echo);
     }
 
@@ -155,12 +157,14 @@ impl Editor {
             Key::Alt('d') => text.delete_ahead(Text::word_right),
             Key::Ctrl('t') => {
                 text.transpose();
+                self.age = 0;
                 return self.view.redraw(&self.text, terminal, echo);
             }
             _ => return,
         }
         let (length, cursor) = before;
         if self.text.as_str().len() != length {
+            self.age = 0;
             // With nothing left there is nothing missing either.
             self.overflowed &= !self.text.as_str().is_empty();
             self.view.redraw(&self.text, terminal, echo);
@@ -169,6 +173,20 @@ impl Editor {
         }
     }
 
+    /// Goes further back in history, to a line that contains the one being typed.
+    fn search(&mut self, history: &History, terminal: &mut dyn Terminal, echo: Sink) {
+        let wanted = match self.age {
+            0 => self.text.as_str(),
+            _ => &self.draft,
+        };
+        let mut ages = (self.age + 1..).map_while(|age| Some((age, history.back(age)?)));
+        match ages.find(|(_, line)| line.contains(wanted)) {
+            Some((age, _)) => self.recall(age, history, terminal, echo),
+            None => terminal.write(echo, "\x07"),
+        }
+    }
+
+    /// Shows the line typed `age` lines ago; the oldest stays if there is none.
     fn recall(&mut self, age: usize, history: &History, terminal: &mut dyn Terminal, echo: Sink) {
         if self.age == 0 {
             self.draft.clear();

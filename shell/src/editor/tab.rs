@@ -9,8 +9,9 @@ use crate::complete::Completion;
 use crate::{Sink, Terminal};
 
 impl Editor {
-    /// One Tab; `again` if the key before was a Tab that left a choice.
-    pub(super) fn complete(&mut self, again: bool, terminal: &mut dyn Terminal, echo: Sink) {
+    /// One Tab, after so many others that did not decide. Each step is shown once, so that
+    /// a flood of Tabs is no flood of lists.
+    pub(super) fn complete(&mut self, before: u8, terminal: &mut dyn Terminal, echo: Sink) {
         let completion = Completion::of(self.text.before());
         let mut count = 0_usize;
         let mut common = "";
@@ -25,7 +26,9 @@ impl Editor {
         });
 
         if count == 0 {
+            self.tabs = before.saturating_add(1);
             return match completion.usage() {
+                Some(_) if before > 0 => {}
                 Some(synopsis) => {
                     let mut line = String::<160>::new();
                     let _ = write!(
@@ -51,9 +54,11 @@ usage: {synopsis}
             }
             return;
         }
-        if !again {
-            self.tabbed = true;
-            return terminal.write(echo, "\x07");
+        self.tabs = before.saturating_add(1);
+        match before {
+            0 => return terminal.write(echo, "\x07"),
+            1 => {}
+            _ => return,
         }
 
         let (columns, _) = terminal.size();

@@ -253,6 +253,14 @@ fn history_comes_back_and_so_does_the_line_that_was_left_for_it() {
     assert_eq!(press(&[Key::Ctrl('p'), Key::Up, Key::Ctrl('n')]), "second");
     assert_eq!(press(&[Key::Up, Key::Down, Key::Char('f')]), "draf");
     assert_eq!(press(&[Key::Down]), "dra");
+    let search = [Key::Ctrl('u'), Key::Char('s'), Key::Ctrl('r')];
+    assert_eq!(press(&search), "second");
+    assert_eq!(press(&[&search[..], &[Key::Ctrl('r')]].concat()), "first");
+    assert_eq!(
+        press(&[&search[..], &[Key::Ctrl('r'), Key::Down]].concat()),
+        "second"
+    );
+    assert_eq!(press(&[Key::Ctrl('r')]), "dra");
 }
 
 #[test]
@@ -358,6 +366,8 @@ fn a_second_tab_lists_and_a_tab_with_nothing_to_offer_shows_the_usage() {
         screen,
         "ringwalk> walk\nusage: walk <address> [root]\nringwalk> walk"
     );
+    assert_eq!(tab("re\t\t\t\t\t").1, tab("re\t\t").1);
+    assert_eq!(tab("walk \t\t\t").1, tab("walk \t").1);
     let (_, screen) = tab("regs \t");
     assert_eq!(screen, "ringwalk> regs\nusage: regs\nringwalk> regs");
 }

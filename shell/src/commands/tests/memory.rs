@@ -37,6 +37,7 @@ fn walk_names_the_level_that_takes_a_right_away() {
     let mut machine = Machine::full();
     // The PML4 entry of the lower half: present and for user code, not writable.
     machine.memory.write_u64(PhysAddr(ROOT), 0x10_1005);
+    // Of what the page's own entry forbids nothing more is said.
     let (text, _) = output(&mut machine, "walk 0x40_1000");
     let end: Vec<&str> = text.lines().skip(4).collect();
     assert_eq!(
@@ -134,7 +135,7 @@ fn x_shows_what_can_be_read_and_says_what_cannot() {
          x: 0x0000_0000_0040_2000 is not mapped: PT entry not present\n"
     );
     assert_eq!(status, Status::Failed);
-    let (text, _) = output(&mut machine, "x/3g 0x7_3ff8 phys; assert $_ == 0");
+    let (text, _) = output(&mut machine, "x/3g phys 0x7_3ff8; assert $_ == 0");
     assert_eq!(
         text,
         "0x0000_0007_3ff8 0a2264637f006261 0000000000000000\n0x0000_0007_4008 0000000000000000\n"
@@ -146,6 +147,8 @@ fn x_shows_what_can_be_read_and_says_what_cannot() {
     assert!(
         failed("x 0xffff_8000_0020_0000").contains("0x0000_0020_0000 is device memory; not read")
     );
+    assert_eq!(failed("x phys"), "x: which address?\n");
+    assert_eq!(failed("x 1 2 3"), "x: `3` is one argument too many\n");
     assert!(failed("x/4q 0").contains("`4q` is not a count"));
     assert!(failed("walk/3 0").contains("is not a command"));
     assert!(failed("x 0xffff_ffff_ffff_ffff").contains("not mapped"));
