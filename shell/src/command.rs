@@ -206,6 +206,28 @@ impl<'a> Args<'a> {
         Some(word)
     }
 
+    /// The next word, together with those that an operator at either end of it ties to it:
+    /// in `walk $rsp + 8 cr3` the first one is `$rsp + 8`.
+    pub(crate) fn operand(&mut self) -> Option<Word<'a>> {
+        const OPERATORS: &[char] = &[
+            '+', '-', '*', '/', '%', '&', '|', '^', '<', '>', '=', '!', '~',
+        ];
+        let start = self.rest;
+        let (_, mut rest) = Word::first(start)?;
+        loop {
+            let (taken, _) = start.split_at_checked(start.len() - rest.len())?;
+            let next = rest.trim_start();
+            let is_tied = taken.ends_with(OPERATORS) || next.starts_with(OPERATORS);
+            match Word::first(next).filter(|_| is_tied) {
+                Some((_, after)) => rest = after,
+                None => {
+                    self.rest = next;
+                    return Some(Word(taken));
+                }
+            }
+        }
+    }
+
     /// The next word, left where it is.
     pub(crate) fn peek(&self) -> Option<Word<'a>> {
         Word::first(self.rest).map(|(word, _)| word)
@@ -230,7 +252,7 @@ impl<'a> Args<'a> {
         context: &mut Context<'_>,
         what: &'static str,
     ) -> Result<u64, Error> {
-        let word = self.word().ok_or(Error::Missing(what))?;
+        let word = self.operand().ok_or(Error::Missing(what))?;
         context.evaluate(word.text()?)
     }
 
@@ -241,7 +263,7 @@ impl<'a> Args<'a> {
 
     /// The next word as a root; CR3 if there is none.
     pub(crate) fn root(&mut self, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
-        match self.word() {
+        match self.operand() {
             Some(word) => root(word.text()?, context),
             None => context.cr3(),
         }

@@ -38,12 +38,29 @@ A line holds commands separated by `;`. One that fails does not keep the next fr
 Ctrl-C ends them all. `#` begins a comment. Quotes, double or single, keep blanks, `;` and `#`
 in a word, and so do parentheses keep blanks. A line of more than 1024 bytes, or with a quote
 that is never closed, is refused whole. A command's name may be shortened as long as only one
-begins so.
+begins so; those that end the session must be written out.
 
 Numbers are hex with `0x` and decimal without; `_` may stand anywhere in them, so every address
 the shell prints can be typed back in. Registers (`$rip`), bits of them (`$cr4.smap`), the last
 value (`$_`), the last status (`$?`) and operators work wherever a number does; see
-[`eval`](#eval). A *root* is `cr3`, `master`, or the physical address of a PML4.";
+[`eval`](#eval). A *root* is `cr3`, `master`, or the physical address of a PML4.
+
+| key | what it does to the line |
+|---|---|
+| Left, Right, Ctrl-B, Ctrl-F | a character back, forward |
+| Ctrl-Left, Ctrl-Right, Alt-B, Alt-F | a word back, forward |
+| Home, End, Ctrl-A, Ctrl-E | to the start, to the end |
+| Backspace, Delete, Ctrl-D | delete a character |
+| Ctrl-W, Alt-D, Ctrl-U, Ctrl-K | delete the word before, the word after, all before, all after |
+| Ctrl-T | swap two characters |
+| Up, Down, Ctrl-P, Ctrl-N | older and newer lines |
+| Ctrl-R | the last line that contains what is typed; again: the one before |
+| Tab | complete; again: list what is possible; with nothing to complete: show the usage |
+| Ctrl-L | clear the screen and keep the line |
+| Ctrl-C | abandon the line, or end what is running |
+
+Output longer than the screen waits after each page: space for the next page, Enter for the next
+line, `a` for all of it, `q` to leave the rest.";
 
 fn in_group(group: Group) -> impl Iterator<Item = &'static &'static Command> {
     COMMANDS

@@ -25,7 +25,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let wanted = match args.word() {
+    let wanted = match args.operand() {
         None => Wanted::Runs,
         Some(word) if word.text()? == "all" => Wanted::All,
         Some(word) => {

@@ -62,7 +62,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
     let mut wish = Wish::default();
-    while let Some(word) = args.word() {
+    while let Some(word) = args.operand() {
         let text = word.text()?;
         let filter = &mut wish.filter;
         match text {

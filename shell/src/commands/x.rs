@@ -74,7 +74,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     let mut address = None;
     let mut space = None;
-    while let Some(word) = args.word() {
+    while let Some(word) = args.operand() {
         let text = word.text()?;
         if let Some(known) = unit_of(text) {
             unit = Some(known);

@@ -28,8 +28,16 @@ fn walk_shows_each_entry_and_then_the_answer() {
         ok("walk (1 << 47)"),
         "0x0000_8000_0000_0000 is not canonical\n"
     );
-    // Without the parentheses these are three words.
-    assert!(failed("walk 1 << 47").starts_with("walk: "));
+    let answer = ok("walk $rip + 2 * 8 master")
+        .lines()
+        .last()
+        .map(str::to_string);
+    assert_eq!(
+        answer,
+        ok("walk 0x40_0133").lines().last().map(str::to_string)
+    );
+    assert_eq!(ok("walk 1 << 47"), ok("walk (1<<47) cr3"));
+    assert_eq!(failed("walk 1 + cr3"), "walk: `cr3` is not a number\n");
 }
 
 #[test]
