@@ -1,15 +1,18 @@
 //! Everything ready to boot: tools found, kernel built, images written.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
 
 use crate::guest::{Accel, Firmware, Options};
 use crate::image::{self, Images};
 use crate::kernel::{self, Kernel};
 use crate::lock::Lock;
 use crate::project::Project;
+use crate::scratch::Scratch;
 use crate::setup::{self, Ready};
-
-use std::time::Duration;
 
 /// A kernel on its disks, and the machine to boot them on.
 #[derive(Clone, Debug)]
@@ -20,8 +23,9 @@ pub struct Built {
     pub ready: Ready,
     /// The kernel.
     pub kernel: Kernel,
-    /// Its disks.
+    /// Its disks: copies of our own, so that a build meanwhile changes nothing under a guest.
     pub images: Images,
+    disks: Arc<Scratch>,
 }
 
 /// Sets this machine up, builds the kernel with these features and writes its images. What is
@@ -45,12 +49,24 @@ pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Resu
     let ready = setup::ready(&project)?;
     let kernel = kernel::build(&project, &ready.toolchain, features)?;
     let builder = image::builder(&project, &ready.toolchain)?;
-    let images = image::write(&project, &builder, &kernel, ramdisk)?;
+    let written = image::write(&project, &builder, &kernel, ramdisk)?;
+    let disks = Arc::new(Scratch::new("disks").context("no folder for the disks")?);
+    let keep = |image: &Path, name: &str| {
+        let copy = disks.path().join(name);
+        let copied = std::fs::copy(image, &copy);
+        copied.with_context(|| format!("cannot write {}", copy.display()))?;
+        anyhow::Ok(copy)
+    };
+    let images = Images {
+        bios: keep(&written.bios, "bios.img")?,
+        uefi: keep(&written.uefi, "uefi.img")?,
+    };
     Ok(Built {
         project,
         ready,
         kernel,
         images,
+        disks,
     })
 }
 
@@ -66,6 +82,7 @@ impl Built {
             qemu: self.ready.tools.qemu.clone(),
             ovmf: self.ready.tools.ovmf.clone(),
             image: image.clone(),
+            disks: Some(Arc::clone(&self.disks)),
             build_id: Some(self.kernel.build_id.clone()),
             firmware,
             memory_mib: 256,

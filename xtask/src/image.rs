@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::kernel::{Kernel, file_name};
+use crate::guest::Firmware;
+use crate::kernel::Kernel;
 use crate::project::Project;
 use crate::steps;
 use crate::toolchain::Toolchain;
@@ -52,16 +53,9 @@ pub fn write(
     kernel: &Kernel,
     ramdisk: Option<&Path>,
 ) -> anyhow::Result<Images> {
-    let named = |firmware: &str| {
-        project.target().join(file_name(
-            &format!("ringwalk-{firmware}"),
-            &kernel.variant,
-            "img",
-        ))
-    };
     let images = Images {
-        bios: named("bios"),
-        uefi: named("uefi"),
+        bios: kernel.image(project, Firmware::Bios),
+        uefi: kernel.image(project, Firmware::Uefi),
     };
     write_to(project, builder, &kernel.loaded, ramdisk, &images)?;
     Ok(images)
@@ -71,7 +65,7 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_to(
     project: &Project,
     builder: &Path,
@@ -87,15 +81,18 @@ pub fn write_to(
     }
     let mut command = Command::new(builder);
     command.arg("--kernel").arg(kernel);
-    command
-        .arg("--bios")
-        .arg(&images.bios)
-        .arg("--uefi")
-        .arg(&images.uefi);
+    // A guest may be running from the old ones: new files are put in their place whole.
+    let new = |image: &Path| image.with_extension("new");
+    command.arg("--bios").arg(new(&images.bios));
+    command.arg("--uefi").arg(new(&images.uefi));
     if let Some(ramdisk) = ramdisk {
         command.arg("--ramdisk").arg(ramdisk);
     }
     steps::run(project, "image", "write the disk images", &mut command)?;
+    for image in [&images.bios, &images.uefi] {
+        std::fs::rename(new(image), image)
+            .with_context(|| format!("cannot write {}", image.display()))?;
+    }
     std::fs::write(&stamp, inputs)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::elf;
+use crate::guest::Firmware;
 use crate::project::Project;
 use crate::steps;
 use crate::toolchain::Toolchain;
@@ -27,6 +28,17 @@ pub struct Kernel {
     pub build_id: String,
     /// The features it was built with, joined into a word; empty for the usual kernel.
     pub variant: String,
+}
+
+impl Kernel {
+    /// Where its disk for this firmware is written.
+    #[must_use]
+    pub fn image(&self, project: &Project, firmware: Firmware) -> PathBuf {
+        let name = format!("ringwalk-{}", firmware.word());
+        project
+            .target()
+            .join(file_name(&name, &self.variant, "img"))
+    }
 }
 
 /// Builds the kernel with some features on. Cargo decides what is fresh.
@@ -90,7 +102,7 @@ pub fn build(
 }
 
 /// `name.end`, or `name-variant.end`.
-pub(crate) fn file_name(name: &str, variant: &str, end: &str) -> String {
+fn file_name(name: &str, variant: &str, end: &str) -> String {
     let dash = if variant.is_empty() { "" } else { "-" };
     format!("{name}{dash}{variant}.{end}")
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use xtask::cli::{self, Command, Machine};
 use xtask::exec::{self, Outcome};
-use xtask::guest::Options;
+use xtask::guest::{Firmware, Options};
 use xtask::project::Project;
 use xtask::{bench, built, checks, docs, run, screenshot, script, setup, signals};
 
@@ -35,11 +35,9 @@ fn called() -> anyhow::Result<Outcome> {
             let built = built::prepare(&machine.features)?;
             println!("build {}", built.kernel.build_id);
             println!("{}", built.kernel.whole.display());
-            println!(
-                "{}\n{}",
-                built.images.bios.display(),
-                built.images.uefi.display()
-            );
+            for firmware in Firmware::ALL {
+                println!("{}", built.kernel.image(&built.project, firmware).display());
+            }
         }
         Command::Run { display } => {
             if display {

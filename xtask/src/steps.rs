@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::guest::excerpt;
 use crate::project::Project;
 use crate::signals;
 
@@ -92,7 +93,7 @@ pub fn tail(log: &Path) -> String {
     lines
         .iter()
         .skip(from)
-        .map(|line| format!("  {line}\n"))
+        .map(|line| format!("  {}\n", excerpt(line)))
         .collect()
 }
 

@@ -8,7 +8,7 @@ use shell::Status;
 use shell::framing::{Line, VERSION};
 
 use crate::guest::frame::Frame;
-use crate::guest::text::begins_a_fault_report;
+use crate::guest::text::{begins_a_fault_report, excerpt};
 use crate::guest::trouble::{Evidence, Failure, Left, Place, Trouble};
 use crate::guest::wire::{Limits, Stop, Wire};
 
@@ -118,7 +118,7 @@ impl Link {
     /// The same for a wait that ended.
     #[must_use]
     pub fn stopped(&self, stop: Stop) -> Failure {
-        let partial = self.wire.partial();
+        let partial = excerpt(&self.wire.partial());
         self.failure(match stop {
             Stop::Silent(silence) => Trouble::Silent { silence, partial },
             Stop::TimeUp(silence) => Trouble::TimeUp {

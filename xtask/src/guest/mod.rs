@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 
 pub use link::{Boot, PROMPT, Reply};
 pub use options::{Accel, Firmware, Options};
-pub use text::plain;
+pub use text::{excerpt, plain};
 pub use trouble::{Evidence, Failure, Left, Place, Trouble};
 
 use link::Link;
@@ -84,7 +84,8 @@ impl Guest {
         } = Machine::start(options).map_err(failed)?;
         let wire = Wire::new(serial, Some(&log)).map_err(|error| failed(error.to_string()))?;
         let link = Link::new(wire, machine.began);
-        let qmp = Qmp::new(monitor).map_err(failed)?;
+        let qmp = Qmp::new(monitor)
+            .map_err(|why| failed(format!("{why}\n  {}", machine.messages().join("\n  "))))?;
         let end = Limits::from_now(options.timeout, options.silence).end;
         Ok(Self {
             link,

@@ -1,7 +1,10 @@
 //! What kind of machine to boot, and how long to wait for it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::scratch::Scratch;
 
 /// What runs before the bootloader.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -57,6 +60,8 @@ pub struct Options {
     pub ovmf: PathBuf,
     /// The disk.
     pub image: PathBuf,
+    /// The folder the disk is in, if it goes when nobody needs it any more.
+    pub disks: Option<Arc<Scratch>>,
     /// The build id the guest must announce, unless `None`.
     pub build_id: Option<String>,
     /// What runs first.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::guest::text::plain;
+use crate::guest::text::{excerpt, plain};
 use crate::signals;
 
 /// How many lines are kept as evidence.
@@ -237,7 +237,13 @@ impl Wire {
     /// What has come of a line that is not finished.
     #[must_use]
     pub fn partial(&self) -> String {
-        let bytes: Vec<u8> = self.pending.iter().copied().collect();
+        let start = self.pending.iter().rposition(|byte| *byte == b'\n');
+        let bytes: Vec<u8> = self
+            .pending
+            .iter()
+            .skip(start.map_or(0, |end| end + 1))
+            .copied()
+            .collect();
         plain(&bytes)
     }
 
@@ -264,15 +270,21 @@ impl Wire {
         self.last.push_back(line.to_owned());
     }
 
-    /// The last lines that were read, and what stands unfinished after them.
+    /// The last lines that came, read or not, and what stands unfinished after them.
     #[must_use]
     pub fn last(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.last.iter().cloned().collect();
-        let partial = self.partial();
-        if !partial.is_empty() {
-            lines.push(partial);
-        }
+        let pending: Vec<u8> = self.pending.iter().copied().collect();
+        let unread = pending
+            .split(|byte| *byte == b'\n')
+            .map(plain)
+            .filter(|line| !line.is_empty());
+        let lines: Vec<String> = self.last.iter().cloned().chain(unread).collect();
+        let from = lines.len().saturating_sub(KEPT);
         lines
+            .into_iter()
+            .skip(from)
+            .map(|line| excerpt(&line))
+            .collect()
     }
 
     /// Where everything is kept.
