@@ -30,7 +30,11 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
     match vector {
         timer::TIMER => {
             timer::tick();
+            // Both devices raise an interrupt when their line goes up, and never again while a
+            // byte waits: one that was missed (before boot had the PICs, or for want of room)
+            // is fetched here.
             input::serial_interrupt();
+            input::keyboard_interrupt();
         }
         timer::KEYBOARD => input::keyboard_interrupt(),
         timer::SERIAL => input::serial_interrupt(),

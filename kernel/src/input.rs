@@ -55,13 +55,12 @@ impl Input {
     }
 }
 
-/// Takes in what the UART has; called by its interrupt and by the timer's, since a UART that
-/// was left with bytes in it raises no new edge.
+/// Takes in what the UART has; called by its interrupt and by the timer's.
 pub(crate) fn serial_interrupt() {
     with(Input::drain_serial);
 }
 
-/// Takes in what the keyboard has; called by its interrupt.
+/// Takes in what the keyboard has; called by its interrupt and by the timer's.
 pub(crate) fn keyboard_interrupt() {
     // Bounded: the controller holds 16 bytes.
     for _ in 0..32 {

@@ -2,6 +2,7 @@
 //! and readers for what QEMU says about the same tables.
 #![forbid(unsafe_code)]
 
+pub mod deviations;
 pub mod leaf;
 pub mod monitor;
 pub mod random;

@@ -1,7 +1,10 @@
 //! COM1: the line people and scripts type on.
 //!
 //! Every byte is sent only when the transmitter says it is empty, since Bochs and real UARTs
-//! drop bytes otherwise; the wait is bounded, since a missing or stuck UART never says so.
+//! drop bytes otherwise. The wait is bounded, since a stuck UART never says so: after one wait
+//! that was in vain, bytes are dropped at once until the transmitter is empty again.
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Mutex;
 use uart_16550::backend::PioBackend;
@@ -11,10 +14,14 @@ use uart_16550::{BaudRate, Config, Uart16550};
 use crate::arch::{cpu, port};
 
 const BASE: u16 = 0x3f8;
-/// LSR polls before a byte is given up: more than the 87 us a byte takes at 115200 baud.
-const PATIENCE: u32 = 200_000;
+/// LSR polls before the transmitter counts as stuck: seconds. A byte takes 87 us at 115200
+/// baud, but an emulator may be kept waiting by whoever reads the other end.
+const PATIENCE: u32 = 10_000_000;
 
 static COM1: Mutex<Option<Uart16550<PioBackend>>> = Mutex::new(None);
+
+/// The last wait for the transmitter was in vain.
+static STUCK: AtomicBool = AtomicBool::new(false);
 
 /// Looks for the UART and sets it to 115200 8N1; false when there is none.
 pub(crate) fn init() -> bool {
@@ -58,16 +65,23 @@ pub(crate) fn write(text: &str) {
 }
 
 fn send(byte: u8) {
-    for _ in 0..PATIENCE {
+    let patience = if STUCK.load(Ordering::Relaxed) {
+        1
+    } else {
+        PATIENCE
+    };
+    for _ in 0..patience {
         let sent = cpu::without_interrupts(|| match COM1.lock().as_mut() {
             Some(uart) => uart.try_send_byte(byte).is_ok(),
             None => true,
         });
         if sent {
+            STUCK.store(false, Ordering::Relaxed);
             return;
         }
         core::hint::spin_loop();
     }
+    STUCK.store(true, Ordering::Relaxed);
 }
 
 /// Hands every byte that has arrived to `take`, until it returns false ("no room").
@@ -111,14 +125,21 @@ pub(crate) fn write_emergency(text: &str) {
 
 fn send_emergency(byte: u8) {
     const TRANSMITTER_EMPTY: u8 = 1 << 5;
-    for _ in 0..PATIENCE {
+    let patience = if STUCK.load(Ordering::Relaxed) {
+        1
+    } else {
+        PATIENCE
+    };
+    for _ in 0..patience {
         // SAFETY: LSR is read-only but for error bits nobody needs any more.
         let status = unsafe { port::read_u8(BASE + 5) };
         if status & TRANSMITTER_EMPTY != 0 {
             // SAFETY: sends one byte on our own UART; where there is no UART the write is lost.
             unsafe { port::write_u8(BASE, byte) };
+            STUCK.store(false, Ordering::Relaxed);
             return;
         }
         core::hint::spin_loop();
     }
+    STUCK.store(true, Ordering::Relaxed);
 }

@@ -1,0 +1,37 @@
+//! Where an emulator, or its monitor, is known to say something else than the architecture.
+//! This is the only place that excuses a difference; a test that meets one names its id.
+
+/// A known deviation.
+#[derive(Clone, Copy, Debug)]
+pub struct Deviation {
+    /// Its name in test output.
+    pub id: &'static str,
+    /// Who deviates.
+    pub who: &'static str,
+    /// What it says or does, and what would be right.
+    pub what: &'static str,
+}
+
+/// `info tlb` clears bit 7 of a PT entry before it prints it, though it is the page's PAT bit.
+pub const TLB_HIDES_PAT: Deviation = Deviation {
+    id: "Q-01",
+    who: "QEMU 7.2 monitor",
+    what: "`info tlb` never shows bit 7 of a 4 KiB page's entry (its PAT bit)",
+};
+
+/// All of them.
+pub const ALL: [Deviation; 1] = [TLB_HIDES_PAT];
+
+impl Deviation {
+    /// The bits of a leaf entry that `info tlb` can show, given the page size as printed.
+    #[must_use]
+    pub fn shown_by_info_tlb(size: &str) -> u64 {
+        let shown = crate::monitor::shown_bits();
+        //
+        if size == "4K" {
+            shown & !(1 << 7)
+        } else {
+            shown
+        }
+    }
+}
