@@ -9,30 +9,7 @@ use lexopt::{Arg, Parser, ValueExt as _};
 use crate::guest::{Accel, Firmware, Options};
 
 /// What `--help` prints.
-pub const HELP: &str = "\
-cargo xtask COMMAND: sets up what is missing, builds what is not fresh, then
-
-  run         boot; the kernel's shell on this terminal (Ctrl-A X ends it)
-  exec        boot once, run commands, print only what they printed
-              0: all succeeded  1: a command failed  2: no boot, a crash, a timeout
-  screenshot FILE.png   boot, run commands, save what the screen shows
-  test [FILTER]         everything CI runs
-  build       the kernel and its disk images
-  bench       time from QEMU's start to the prompt, beside a stripped kernel
-  docs        write docs/commands.md (--check: is it up to date?)
-  tidy        format and lint
-  bless       record the transcripts again
-  setup       only look for the tools, install what is missing
-  gdb, symbolize        not built yet
-
-machine      --firmware uefi|bios  --memory MIB  --smp N  --accel tcg|kvm  --cpu MODEL|default
-             --features F,F (the kernel's)
-run          --display (a window)  --gdb (wait for GDB on port 1234)
-exec         -c 'COMMAND; COMMAND'  FILE...  - (standard input)  --json
-             --timeout SECONDS (for all of it)  --silence SECONDS (of the serial line)
-screenshot   -c 'COMMAND; COMMAND'
-bench        --runs N  --check
-";
+pub const HELP: &str = include_str!("help.txt");
 
 /// One call.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
+use crate::compiler::HOST;
 use crate::elf;
 use crate::guest::Firmware;
 use crate::project::Project;
@@ -187,6 +188,8 @@ fn registries(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Vec<Pa
     {
         let mut cargo = toolchain.cargo();
         cargo.current_dir(project.root()).arg("fetch");
+        // Not what other systems would need.
+        cargo.args(["--target", TARGET, "--target", HOST]);
         steps::run(project, "fetch", "fetch the crates", &mut cargo)?;
         let lock = std::fs::read(project.root().join("Cargo.lock")).unwrap_or_default();
         std::fs::write(&stamp, lock)?;

@@ -17,6 +17,7 @@ pub mod host;
 pub mod image;
 pub mod kernel;
 pub mod lock;
+pub mod means;
 pub mod project;
 pub mod run;
 pub mod scratch;

@@ -1,7 +1,49 @@
-//! Which key of a US keyboard types a character, by QEMU's names.
+//! The PS/2 keyboard: which key of a US keyboard types a character, by QEMU's names.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::guest::{Failure, Guest, Trouble};
+
+impl Guest {
+    /// Presses keys of the PS/2 keyboard, one after another, by QEMU's names: `a`, `ret`, `shift-a`.
+    ///
+    /// # Errors
+    ///
+    /// When QEMU does not know a key.
+    pub fn press(&mut self, keys: &[&str]) -> Result<(), Failure> {
+        for key in keys {
+            let parts: Vec<Value> = key
+                .split('-')
+                .map(|part| json!({ "type": "qcode", "data": part }))
+                .collect();
+            self.qmp("send-key", json!({ "keys": parts, "hold-time": 20 }))?;
+            // The next key before this one is let go would be a chord.
+            std::thread::sleep(Duration::from_millis(45));
+        }
+        Ok(())
+    }
+
+    /// Types text on the PS/2 keyboard, as a US keyboard has it; `\n` is Enter.
+    ///
+    /// # Errors
+    ///
+    /// For a character that is not on it, or when QEMU refuses.
+    pub fn type_keys(&mut self, text: &str) -> Result<(), Failure> {
+        for character in text.chars() {
+            let key = key_of(character).ok_or_else(|| {
+                self.link
+                    .failure(Trouble::Monitor(format!("no key for {character:?}")))
+            })?;
+            self.press(&[&key])?;
+        }
+        Ok(())
+    }
+}
 
 /// The key, with `shift-` before it where it needs that.
-pub(crate) fn key_of(character: char) -> Option<String> {
+fn key_of(character: char) -> Option<String> {
     const PLAIN: &str = "`1234567890-=[]\\;',./ \n\t\x08\x1b";
     const SHIFTED: &str = "~!@#$%^&*()_+{}|:\"<>?";
     const NAMES: [&str; 26] = [

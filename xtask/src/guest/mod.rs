@@ -15,6 +15,7 @@ mod evidence;
 mod frame;
 mod keys;
 pub mod link;
+mod logs;
 pub mod machine;
 mod options;
 pub mod qmp;
@@ -25,8 +26,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ impl Guest {
             place: Place::Firmware,
             evidence: Box::default(),
         };
-        let log = new_log(options).map_err(|error| failed(error.to_string()))?;
+        let log = logs::new(options).map_err(|error| failed(error.to_string()))?;
         let Started {
             machine,
             serial,
@@ -242,40 +242,6 @@ impl Guest {
         answer.map_err(|why| self.link.failure(Trouble::Monitor(why)))
     }
 
-    /// Presses keys of the PS/2 keyboard, one after another, by QEMU's names: `a`, `ret`, `shift-a`.
-    ///
-    /// # Errors
-    ///
-    /// When QEMU does not know a key.
-    pub fn press(&mut self, keys: &[&str]) -> Result<(), Failure> {
-        for key in keys {
-            let parts: Vec<Value> = key
-                .split('-')
-                .map(|part| json!({ "type": "qcode", "data": part }))
-                .collect();
-            self.qmp("send-key", json!({ "keys": parts, "hold-time": 20 }))?;
-            // The next key before this one is let go would be a chord.
-            std::thread::sleep(Duration::from_millis(45));
-        }
-        Ok(())
-    }
-
-    /// Types text on the PS/2 keyboard, as a US keyboard has it; `\n` is Enter.
-    ///
-    /// # Errors
-    ///
-    /// For a character that is not on it, or when QEMU refuses.
-    pub fn type_keys(&mut self, text: &str) -> Result<(), Failure> {
-        for character in text.chars() {
-            let key = keys::key_of(character).ok_or_else(|| {
-                self.link
-                    .failure(Trouble::Monitor(format!("no key for {character:?}")))
-            })?;
-            self.press(&[&key])?;
-        }
-        Ok(())
-    }
-
     /// Saves what the screen shows as PNG.
     ///
     /// # Errors
@@ -348,29 +314,4 @@ impl Guest {
         );
         Err(failure)
     }
-}
-
-/// How many serial logs are kept.
-const LOGS: usize = 40;
-
-/// A log file of its own for each guest; the oldest ones go.
-fn new_log(options: &Options) -> std::io::Result<PathBuf> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let folder = options.logs.join("serial");
-    std::fs::create_dir_all(&folder)?;
-    let mut logs: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(&folder)?
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
-        })
-        .collect();
-    logs.sort();
-    let old = logs.len().saturating_sub(LOGS);
-    for (_, path) in logs.into_iter().take(old) {
-        // Somebody else may have been quicker.
-        drop(std::fs::remove_file(path));
-    }
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let firmware = options.firmware.word();
-    Ok(folder.join(format!("{firmware}-{}-{number}.log", std::process::id())))
 }
