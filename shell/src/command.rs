@@ -277,9 +277,14 @@ pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Er
         "cr3" => context.cr3(),
         "master" => context.target.master().ok_or(Error::Lacks("master table")),
         _ if text.starts_with('@') => Err(Error::Lacks("snapshots")),
-        _ => match context.evaluate(text)? {
-            0..0x1000 => Err(Error::Lacks("processes")),
-            at => Ok(PhysAddr(at)),
+        _ => match context.evaluate(text) {
+            Ok(0..0x1000) => Err(Error::Lacks("processes")),
+            Ok(at) => Ok(PhysAddr(at)),
+            Err(Error::NotANumber(_)) => Err(Error::Unknown(
+                excerpt(text),
+                "a root; that is cr3, master, or the physical address of a PML4",
+            )),
+            Err(error) => Err(error),
         },
     }
 }

@@ -138,7 +138,7 @@ impl fmt::Display for Error {
             Error::Unexpected(word) => write!(f, "`{word}` is one argument too many"),
             Error::Unknown(word, expected) => write!(f, "`{word}` is not {expected}"),
             Error::Unreadable(text) => write!(f, "cannot make sense of `{text}`"),
-            Error::NotANumber(word) => write!(f, "`{word}` is not a number"),
+            Error::NotANumber(word) => write!(f, "`{word}` is not a number (0x12ab, 1234, $rip)"),
             Error::HexWithoutPrefix(word) => {
                 write!(f, "`{word}` is not a number; hex is written 0x{word}")
             }

@@ -105,9 +105,6 @@ impl Session {
             (false, true) => Mode::Paged,
             (false, false) => Mode::Plain,
         };
-        // A Ctrl-C from before this line is not meant for it.
-        let _ = terminal.interrupted();
-
         let out = Output::new(terminal, mode);
         let mut context = Context {
             target,

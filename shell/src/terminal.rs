@@ -23,8 +23,9 @@ pub trait Terminal {
     /// Writes text. `\n` stands for a new line; a serial line adds the CR itself.
     fn write(&mut self, sink: Sink, text: &str);
 
-    /// Has Ctrl-C arrived since the last call? Cheap: it is asked at every line of output
-    /// and in every loop. The shell asks once as a line begins, to forget an old one.
+    /// Has a Ctrl-C arrived that [`key`](Terminal::key) has not returned? Then it is taken
+    /// out, with everything typed before it. Cheap: it is asked at every line of output and
+    /// in every loop.
     fn interrupted(&mut self) -> bool;
 
     /// Columns and rows.

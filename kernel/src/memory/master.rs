@@ -157,7 +157,11 @@ fn adopt_leaf(
     } else {
         Mapping::read_only(leaf.at, leaf.size)
     };
-    if !is_framebuffer {
+    if is_framebuffer {
+        // Its first page comes first: the walk is in ascending order.
+        let bytes = pieces.framebuffer.map_or(0, |(_, bytes)| bytes);
+        physmap::set_framebuffer(leaf.at, bytes);
+    } else {
         let (file, file_bytes) = pieces.kernel_file;
         let in_file = leaf.at.0.wrapping_sub(file) < file_bytes;
         let owner = if in_file {

@@ -118,6 +118,34 @@ fn pointer(at: PhysAddr) -> *mut u8 {
     ptr::with_exposed_provenance_mut(offset().wrapping_add(at.0) as usize)
 }
 
+/// Where a PC has its devices, whatever the memory map says: I/O APIC, HPET, local APIC, ROM.
+const DEVICES: PhysRange = PhysRange {
+    start: 0xfec0_0000,
+    end: 1 << 32,
+};
+
+static FRAMEBUFFER: Once<PhysRange> = Once::new();
+
+/// Learns where the framebuffer is: a device, too.
+pub(crate) fn set_framebuffer(start: PhysAddr, bytes: u64) {
+    FRAMEBUFFER.call_once(|| PhysRange {
+        start: start.0,
+        end: start.0.saturating_add(bytes),
+    });
+}
+
+/// Whether the memory map, the PC's layout or the framebuffer makes this address a device's.
+fn is_device(at: PhysAddr) -> bool {
+    let reserved = RANGES
+        .get()
+        .map_or(&[][..], |ranges| ranges.reserved.as_slice());
+    let known = FRAMEBUFFER.get().into_iter().chain([&DEVICES]);
+    reserved
+        .iter()
+        .chain(known)
+        .any(|range| range.start <= at.0 && at.0 < range.end)
+}
+
 /// Fills a RAM frame with zeros; false if it is not RAM.
 pub(crate) fn zero_frame(at: PhysAddr) -> bool {
     if at.0 % 4096 != 0 || !is_all_ram(at, 4096) {
@@ -166,11 +194,7 @@ impl PhysMemory for LiveMemory {
     fn read(&mut self, at: PhysAddr, buffer: &mut [u8]) -> Result<(), ReadError> {
         let bytes = buffer.len() as u64;
         if !is_all_ram(at, bytes) {
-            let reserved = RANGES
-                .get()
-                .map_or(&[][..], |ranges| ranges.reserved.as_slice());
-            let is_device = reserved.iter().any(|r| r.start <= at.0 && at.0 < r.end);
-            return Err(if is_device {
+            return Err(if is_device(at) {
                 ReadError::Device { at }
             } else {
                 ReadError::NoMemory { at }

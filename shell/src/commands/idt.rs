@@ -209,11 +209,13 @@ impl fmt::Display for RunLine<'_> {
         if !gate.present && gate.low == 0 && gate.high == 0 {
             return Ok(());
         }
-        let name = u8::try_from(*first).map_or("", vectors::name);
-        write!(f, " {name}")?;
+        // Past the CPU's own 32 a vector means what the kernel makes of it.
+        if let Some(vector @ 0..32) = u8::try_from(*first).ok() {
+            write!(f, " {}", vectors::name(vector))?;
+        }
         match step {
-            Some(step) if *step != 0 => write!(f, "s, handlers {step:#x} apart"),
-            Some(_) => write!(f, "s, one handler"),
+            Some(step) if *step != 0 => write!(f, "; handlers {step:#x} apart"),
+            Some(_) => write!(f, "; one handler"),
             None => Ok(()),
         }
     }

@@ -97,7 +97,16 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
                         "a filter; `map --help` lists them",
                     ));
                 }
-                None => wish.root = Some(root(text, context)?),
+                None => match root(text, context) {
+                    Ok(root) => wish.root = Some(root),
+                    Err(Error::Unknown(word, _)) => {
+                        return Err(Error::Unknown(
+                            word,
+                            "a root or a filter; `map --help` lists them",
+                        ));
+                    }
+                    Err(error) => return Err(error),
+                },
             },
         }
     }

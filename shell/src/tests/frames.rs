@@ -55,7 +55,10 @@ fn framed_lines_are_answered_by_frames_and_nothing_else() {
     let frames = frames(wire);
     let texts = |index: usize| frames[index].1.join("\n");
     assert_eq!(frames[0].0, "echo one; walk nonsense");
-    assert_eq!(texts(0), "|one\n!walk: `nonsense` is not a number");
+    assert_eq!(
+        texts(0),
+        "|one\n!walk: `nonsense` is not a number (0x12ab, 1234, $rip)"
+    );
     assert_eq!(frames[0].2, Status::Failed);
     assert_eq!((texts(1).as_str(), frames[1].2), ("", Status::Ok));
     assert_eq!(texts(2), "!assert: `1 == 2` is false: 0x1 == 0x2");

@@ -34,7 +34,7 @@ fn a_line_goes_on_after_a_failure_and_its_status_is_the_worst() {
     let (text, status) = execute(&mut shell, "walk nonsense; echo after");
     assert_eq!(
         text,
-        "\x1b[31mwalk: `nonsense` is not a number\x1b[0m\nafter\n"
+        "\x1b[31mwalk: `nonsense` is not a number (0x12ab, 1234, $rip)\x1b[0m\nafter\n"
     );
     assert_eq!(status, Status::Failed);
     assert_eq!(
@@ -104,12 +104,12 @@ fn ctrl_c_ends_a_loop_and_the_line() {
 }
 
 #[test]
-fn a_ctrl_c_from_before_the_line_is_forgotten() {
+fn a_ctrl_c_that_comes_as_the_line_begins_ends_it() {
     let mut terminal = Scripted::new(80, 24);
     terminal.interrupt_after = Some(0);
     assert_eq!(
         Shell::new().execute("help", &mut Machine::full(), &mut terminal),
-        Status::Ok
+        Status::Interrupted
     );
 }
 

@@ -37,7 +37,10 @@ fn walk_shows_each_entry_and_then_the_answer() {
         ok("walk 0x40_0133").lines().last().map(str::to_string)
     );
     assert_eq!(ok("walk 1 << 47"), ok("walk (1<<47) cr3"));
-    assert_eq!(failed("walk 1 + cr3"), "walk: `cr3` is not a number\n");
+    assert_eq!(
+        failed("walk 1 + cr3"),
+        "walk: `cr3` is not a number (0x12ab, 1234, $rip)\n"
+    );
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn time_counts_and_repeat_says_how_often() {
     );
     assert_eq!(
         failed("repeat 9 time walk x"),
-        "walk: `x` is not a number\n500 cycles, 2.500 ms\nrepeat: stopped at round 1 of 9\n"
+        "walk: `x` is not a number (0x12ab, 1234, $rip)\n500 cycles, 2.500 ms\nrepeat: stopped at round 1 of 9\n"
     );
     assert_eq!(ok("version"), "simulated\n");
 }
