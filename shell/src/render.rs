@@ -1,7 +1,7 @@
 //! How values look on a line. Each is a `Display` on a small wrapper, so that every command
 //! shows the same thing the same way and a test can compare it with a string.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use machine::{Hole, HoleWhy, Kind, Leaf, Run, Step};
 
@@ -53,14 +53,16 @@ impl fmt::Display for RunLine<'_> {
             }
         }
         let size = Size(self.run.bytes());
-        write!(
-            f,
-            "{size:>6} {rights} {memory_type:<3} {}",
-            Pages::of(self.run)
-        )?;
+        write!(f, "{size:>7} {rights} {memory_type:<3} ")?;
+        let pages = Pages::of(self.run);
         match self.region {
-            Some(region) => write!(f, " {region}"),
-            None => Ok(()),
+            Some(region) => {
+                // Padding needs the text as a whole; three counts of 20 digits fit.
+                let mut text = heapless::String::<80>::new();
+                write!(text, "{pages}")?;
+                write!(f, "{text:<9} {region}")
+            }
+            None => write!(f, "{pages}"),
         }
     }
 }

@@ -6,5 +6,6 @@ pub mod deviations;
 pub mod leaf;
 pub mod monitor;
 pub mod random;
+pub mod readme;
 pub mod sample;
 pub mod transcript;

@@ -210,7 +210,7 @@ impl fmt::Display for RunLine<'_> {
             return Ok(());
         }
         // Past the CPU's own 32 a vector means what the kernel makes of it.
-        if let Some(vector @ 0..32) = u8::try_from(*first).ok() {
+        if let Ok(vector @ 0..32) = u8::try_from(*first) {
             write!(f, " {}", vectors::name(vector))?;
         }
         match step {

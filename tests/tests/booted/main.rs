@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
+use tests::readme;
 use tests::transcript::{self, Answers};
 use xtask::built::{self, Built};
 use xtask::guest::{Firmware, Guest};
@@ -84,6 +85,14 @@ fn main() -> Result<()> {
             trials.push(trial(name, move || {
                 shared.with(|guest| transcript::replay(&file, &mut Framed(guest), bless))
             }));
+        }
+        // The page was written with UEFI.
+        if firmware == Firmware::Uefi {
+            let shared = Arc::clone(&shared);
+            trials.push(trial(
+                "uefi::the_session_in_the_readme".to_owned(),
+                move || shared.with(|guest| readme::replay(&mut Framed(guest), bless)),
+            ));
         }
         type Test = fn(&mut Guest) -> Result<()>;
         let on_shared: [(&str, Test); 9] = [

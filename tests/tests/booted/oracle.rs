@@ -100,7 +100,7 @@ pub(crate) fn addresses_agree_with_gva2gpa(guest: &mut Guest) -> Result<()> {
 fn address(random: &mut Random, leaves: &[LeafLine]) -> Result<u64> {
     let page = random.pick(leaves);
     let bytes = page.bytes()?;
-    let any = random.next();
+    let any = random.number();
     let va = match random.below(6) {
         0 => page.va,
         1 => page.va.wrapping_add(bytes - 1),

@@ -91,7 +91,10 @@ fn sync(guest: &mut Guest, batch: usize) -> Result<usize> {
         let marker = format!("sync-{batch}-{attempt}-done");
         guest.send_raw(format!("\x15\recho {marker}\r").as_bytes())?;
         guest.set_timeout(Duration::from_secs(if attempt == 0 { 5 } else { 30 }));
-        if guest.read_until(format!("\n{marker}\r\n").as_bytes()).is_ok() {
+        if guest
+            .read_until(format!("\n{marker}\r\n").as_bytes())
+            .is_ok()
+        {
             guest.rewind();
             return Ok(attempt);
         }
@@ -108,8 +111,12 @@ fn line(random: &mut Random, out: &mut Vec<u8>) {
         0 => {
             for _ in 0..random.below(40) {
                 // Ctrl-C drops what was typed ahead, so it is rare here: the lines shall be run.
-                let byte = (random.next() & 0xff) as u8;
-                out.push(if byte == 3 && random.below(20) != 0 { 4 } else { byte });
+                let byte = (random.number() & 0xff) as u8;
+                out.push(if byte == 3 && random.below(20) != 0 {
+                    4
+                } else {
+                    byte
+                });
             }
         }
         1 => {
@@ -124,7 +131,9 @@ fn line(random: &mut Random, out: &mut Vec<u8>) {
             }
         }
     }
-    out.extend_from_slice(*random.pick(&[&b"\r"[..], b"\n", b"\r\n"]));
+    const ENDS: [&[u8]; 3] = [b"\r", b"\n", b"\r\n"];
+    let end: &&[u8] = random.pick(&ENDS);
+    out.extend_from_slice(end);
 }
 
 /// Sends in pieces and reads in between: neither side may wait for the other for ever.

@@ -93,10 +93,10 @@ fn unknown_and_malformed_are_not_unmapped() {
 fn map_makes_runs_and_filters_them() {
     assert_eq!(
         ok("map"),
-        "0x0000_0000_0040_0000..0x0000_0000_0040_0fff     4K ur-x WB  1x4K\n\
-         0x0000_0000_0040_1000..0x0000_0000_0040_1fff     4K urw- WB  1x4K\n\
-         0xffff_8000_0000_0000..0xffff_8000_003f_ffff     4M -rw- WB  2x2M physmap\n\
-         0xffff_c900_0000_1000..0xffff_c900_0000_1fff     4K -rw- WB  1x4K kernel stacks\n\
+        "0x0000_0000_0040_0000..0x0000_0000_0040_0fff      4K ur-x WB  1x4K\n\
+         0x0000_0000_0040_1000..0x0000_0000_0040_1fff      4K urw- WB  1x4K\n\
+         0xffff_8000_0000_0000..0xffff_8000_003f_ffff      4M -rw- WB  2x2M      physmap\n\
+         0xffff_c900_0000_1000..0xffff_c900_0000_1fff      4K -rw- WB  1x4K      kernel stacks\n\
          4 runs, pages 3x4K+2x2M\n"
     );
     let summary = |line: &str| ok(line).lines().last().unwrap_or("").to_string();

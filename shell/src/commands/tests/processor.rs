@@ -72,7 +72,12 @@ fn a_full_idt_fits_a_screen() {
     }
     let (text, _) = output(&mut machine, "idt");
     assert!(text.lines().count() < 32, "{text}");
-    assert!(text.contains(" 32..255 0x0000_0000_8000_0200 cs 0x0008 ist 0 dpl 0 interrupt; handlers 0x10 apart\n"), "{text}");
+    assert!(
+        text.contains(
+            " 32..255 0x0000_0000_8000_0200 cs 0x0008 ist 0 dpl 0 interrupt; handlers 0x10 apart\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
