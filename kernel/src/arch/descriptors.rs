@@ -83,8 +83,9 @@ static mut IDT: [Gate; 256] = [Gate::ABSENT; 256];
 /// Loads our GDT, TSS and IDT, still without IST stacks, so that a fault in the rest of boot
 /// is reported instead of resetting the machine. Call once, with interrupts off.
 pub(crate) fn load() {
+    let tss = &raw const TSS;
     // SAFETY: the descriptor keeps only the address, and the TSS is never moved or dropped.
-    let tss_descriptor = unsafe { Descriptor::tss_segment_unchecked(&raw const TSS) };
+    let tss_descriptor = unsafe { Descriptor::tss_segment_unchecked(tss) };
     let gdt = GDT.call_once(|| {
         let mut gdt = GlobalDescriptorTable::new();
         gdt.append(Descriptor::kernel_code_segment());
@@ -146,8 +147,10 @@ pub(crate) fn set_rsp0(top: u64) {
 }
 
 fn set_gate(vector: u8, ist: u8) {
-    // SAFETY: `vector` is a u8, so the index is below 256; only the address is taken.
-    let gate = unsafe { (&raw mut IDT).cast::<Gate>().add(usize::from(vector)) };
+    // `vector` is a u8, so the gate is one of the 256.
+    let gate = (&raw mut IDT)
+        .cast::<Gate>()
+        .wrapping_add(usize::from(vector));
     // SAFETY: in bounds, and interrupts are off while gates change (callers' promise), so the
     // CPU does not read a half-written one.
     unsafe { ptr::write_volatile(gate, Gate::interrupt(entry::stub(vector), ist)) };

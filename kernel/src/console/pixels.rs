@@ -127,7 +127,7 @@ impl Surface {
         let start = (y * self.info.stride + x) * bytes;
         let room = self.info.byte_len.saturating_sub(start) / bytes;
         let first = core::ptr::with_exposed_provenance_mut::<u8>(self.start + start);
-        let is_aligned = bytes == 4 && first.addr() % 4 == 0;
+        let is_aligned = bytes == 4 && first.addr().is_multiple_of(4);
         for (index, pixel) in pixels.take(room).enumerate() {
             let to = first.wrapping_add(index * bytes);
             if is_aligned {

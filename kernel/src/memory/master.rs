@@ -189,7 +189,7 @@ fn map_ram(tables: &mut Tables, paging: Paging) -> Result<(), BuildError> {
             let size = [PageSize::Size1G, PageSize::Size2M]
                 .into_iter()
                 .filter(|&size| size != PageSize::Size1G || paging.gib_pages)
-                .find(|size| at % size.bytes() == 0 && range.end - at >= size.bytes())
+                .find(|size| at.is_multiple_of(size.bytes()) && range.end - at >= size.bytes())
                 .unwrap_or(PageSize::Size4K);
             let va = VirtAddr(physmap::offset().wrapping_add(at));
             map(tables, va, Mapping::data(PhysAddr(at), size))?;

@@ -148,7 +148,7 @@ fn is_device(at: PhysAddr) -> bool {
 
 /// Fills a RAM frame with zeros; false if it is not RAM.
 pub(crate) fn zero_frame(at: PhysAddr) -> bool {
-    if at.0 % 4096 != 0 || !is_all_ram(at, 4096) {
+    if !at.0.is_multiple_of(4096) || !is_all_ram(at, 4096) {
         return false;
     }
     // SAFETY: the frame is RAM and the physmap covers all RAM from boot on. The caller just
@@ -164,7 +164,7 @@ pub(crate) fn zero_frame(at: PhysAddr) -> bool {
 /// Nothing in the kernel may hold a reference to that word, and if it is a page-table entry
 /// in use, what it now maps must be what the kernel relies on (see `tables`).
 pub(crate) unsafe fn write_u64(at: PhysAddr, value: u64) -> bool {
-    if at.0 % 8 != 0 || !is_all_ram(at, 8) {
+    if !at.0.is_multiple_of(8) || !is_all_ram(at, 8) {
         return false;
     }
     // SAFETY: aligned RAM, covered by the physmap; the caller vouches for its use. Volatile,
@@ -209,7 +209,7 @@ impl PhysMemory for LiveMemory {
     }
 
     fn read_u64(&mut self, at: PhysAddr) -> Result<u64, ReadError> {
-        if at.0 % 8 != 0 || !is_all_ram(at, 8) {
+        if !at.0.is_multiple_of(8) || !is_all_ram(at, 8) {
             let mut bytes = [0; 8];
             self.read(at, &mut bytes)?;
             return Ok(u64::from_le_bytes(bytes));
