@@ -49,7 +49,9 @@ pub use level::{Level, PageSize};
 pub use memory::{PhysMemory, ReadError};
 pub use memory_type::MemoryType;
 pub use paging::Paging;
-pub use plan::{EntryWrite, Mapping, Plan, PlanError, TableFrames, plan_map, plan_tables};
+pub use plan::{
+    EntryWrite, Mapping, Plan, PlanError, TableFrames, plan_map, plan_replace, plan_tables,
+};
 pub use range::Range;
 pub use registers::{Registers, TablePointer};
 pub use rights::{Right, Rights};

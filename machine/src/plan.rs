@@ -8,7 +8,8 @@
 use core::fmt;
 
 use crate::{
-    Entry, Kind, Level, PageSize, Paging, PhysAddr, PhysMemory, ReadError, Rights, VirtAddr,
+    End, Entry, Kind, Level, PageSize, Paging, PhysAddr, PhysMemory, ReadError, Rights, VirtAddr,
+    walk,
 };
 
 /// One entry to write.
@@ -29,6 +30,7 @@ pub struct EntryWrite {
 pub struct Plan {
     writes: [EntryWrite; 5],
     len: usize,
+    flush: Option<VirtAddr>,
 }
 
 impl Plan {
@@ -43,6 +45,7 @@ impl Plan {
         Plan {
             writes: [Plan::NOTHING; 5],
             len: 0,
+            flush: None,
         }
     }
 
@@ -52,6 +55,13 @@ impl Plan {
             *place = write;
             self.len += 1;
         }
+    }
+
+    /// The page whose cached translation must be dropped once the entries are written: set
+    /// when a present entry is replaced. Absent entries are never cached (SDM, "Details of
+    /// TLB Use"), so filling them needs no flush.
+    pub const fn flush(&self) -> Option<VirtAddr> {
+        self.flush
     }
 
     /// The writes, first to last.
@@ -157,6 +167,8 @@ pub enum PlanError {
         /// The entry.
         raw: u64,
     },
+    /// There is no page of 4 KiB to change.
+    NotMapped,
     /// An entry on the way has reserved bits set.
     Reserved {
         /// The level it is at.
@@ -186,6 +198,7 @@ impl fmt::Display for PlanError {
             PlanError::Forbidden { level, raw } => {
                 write!(f, "{} entry {raw:016x} forbids it", level.name())
             }
+            PlanError::NotMapped => f.write_str("no 4 KiB page is mapped there"),
             PlanError::Reserved { level, bits } => {
                 write!(f, "{} entry has reserved bits {bits:#x}", level.name())
             }
@@ -256,6 +269,42 @@ pub fn plan_tables(
         execute: true,
     };
     plan(memory, paging, root, va, rights, down_to, None, frames)
+}
+
+/// Plans to replace the entry of the 4 KiB page at `va`, which must be mapped, by `new`: 0
+/// unmaps it. Tables stay as they are. The plan flushes the page.
+///
+/// # Errors
+///
+/// See [`PlanError`].
+pub fn plan_replace(
+    memory: &mut dyn PhysMemory,
+    paging: &Paging,
+    root: PhysAddr,
+    va: VirtAddr,
+    new: u64,
+) -> Result<Plan, PlanError> {
+    let walk = walk(memory, paging, root, va);
+    match walk.end() {
+        End::Mapped {
+            size: PageSize::Size4K,
+            ..
+        } => {}
+        End::Reserved { level, bits } => return Err(PlanError::Reserved { level, bits }),
+        End::Unreadable { level, why } => return Err(PlanError::Unreadable { level, why }),
+        End::NonCanonical => return Err(PlanError::NonCanonical),
+        End::Mapped { .. } | End::Absent { .. } => return Err(PlanError::NotMapped),
+    }
+    let step = walk.steps().last().ok_or(PlanError::NotMapped)?;
+    let mut plan = Plan::new();
+    plan.push(EntryWrite {
+        at: step.entry_address(),
+        level: step.entry.level,
+        old: step.entry.raw,
+        new,
+    });
+    plan.flush = Some(VirtAddr(va.0 & !(PageSize::Size4K.bytes() - 1)));
+    Ok(plan)
 }
 
 #[expect(
@@ -370,7 +419,6 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::{End, walk};
 
     /// Words of physical memory; everything below 1 MiB exists and starts as zeros.
     #[derive(Default)]
@@ -529,6 +577,29 @@ mod tests {
                 level: Level::Pml4,
                 raw: 0x2001
             })
+        );
+    }
+
+    #[test]
+    fn replacing_a_page_writes_one_entry_and_flushes_that_page() {
+        let mut memory = Words::default();
+        let mut frames = Counter::new(8);
+        let mapping = Mapping::data(PhysAddr(0x7_3000), PageSize::Size4K);
+        let plan = plan_map(&mut memory, &PAGING, ROOT, VA, mapping, &mut frames).unwrap();
+        assert_eq!(plan.flush(), None);
+        apply(&mut memory, &plan);
+        let va = VirtAddr(VA.0 + 0x123);
+        let plan = plan_replace(&mut memory, &PAGING, ROOT, va, 0).unwrap();
+        assert_eq!(plan.flush(), Some(VA));
+        assert_eq!(plan.writes().len(), 1);
+        apply(&mut memory, &plan);
+        assert!(matches!(
+            walk(&mut memory, &PAGING, ROOT, VA).end(),
+            End::Absent { level: Level::Pt }
+        ));
+        assert_eq!(
+            plan_replace(&mut memory, &PAGING, ROOT, VA, 0),
+            Err(PlanError::NotMapped)
         );
     }
 
