@@ -10,6 +10,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod abilities;
 mod command;
 mod commands;
 mod complete;
@@ -33,6 +34,10 @@ mod testing;
 mod tests;
 mod virt;
 
+pub use abilities::{
+    Event, EventKind, Events, Exit, Interrupts, Lines, Pid, ProcessError, ProcessInfo, ProcessName,
+    ProcessState, Processes, Program, StackError, StackInfo, StackKind, StackState, Stacks,
+};
 pub use decoder::Decoder;
 use error::Error;
 pub use session::Shell;
@@ -40,4 +45,4 @@ pub use status::Status;
 pub use target::{
     Clock, Cpu, Crash, CrashKind, FrameTotals, Frames, Power, PowerError, Region, Target,
 };
-pub use terminal::{Key, Sink, Terminal};
+pub use terminal::{Key, Sink, Terminal, Typed};

@@ -8,6 +8,8 @@ use core::fmt;
 
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
+use crate::abilities::{Events, Interrupts, Processes, Stacks};
+
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
 pub trait Target {
     /// One word for it, such as `kernel` or `simulated`.
@@ -49,6 +51,26 @@ pub trait Target {
         None
     }
 
+    /// What runs in ring 3.
+    fn processes(&mut self) -> Option<&mut dyn Processes> {
+        None
+    }
+
+    /// The books about stacks.
+    fn stacks(&mut self) -> Option<&mut dyn Stacks> {
+        None
+    }
+
+    /// Interrupt lines and counters.
+    fn interrupts(&mut self) -> Option<&mut dyn Interrupts> {
+        None
+    }
+
+    /// The ring of what the processor did.
+    fn events(&mut self) -> Option<&mut dyn Events> {
+        None
+    }
+
     /// A way to fault on purpose.
     fn crash(&mut self) -> Option<&mut dyn Crash> {
         None
@@ -84,6 +106,13 @@ pub trait Frames {
     /// The owner with this index and how many frames it has; `None` past the last one.
     /// Owners are those of used frames only: their sum should be [`FrameTotals::used`].
     fn owner(&mut self, index: usize) -> Option<(&'static str, u64)>;
+
+    /// Grants the next `requests` requests for a frame and refuses every one after them, or,
+    /// with `None`, no more on purpose. Whether this target can do so.
+    fn fail_after(&mut self, requests: Option<u64>) -> bool {
+        let _ = requests;
+        false
+    }
 }
 
 /// The allocator's totals, in frames of 4 KiB.

@@ -20,6 +20,11 @@ pub trait Terminal {
     /// Waits for the next key. `None` means that no more will ever come.
     fn key(&mut self) -> Option<Key>;
 
+    /// The next key if there is one already. Does not wait.
+    fn poll(&mut self) -> Typed {
+        Typed::Nothing
+    }
+
     /// Writes text. `\n` stands for a new line; a serial line adds the CR itself.
     fn write(&mut self, sink: Sink, text: &str);
 
@@ -30,6 +35,17 @@ pub trait Terminal {
 
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
+}
+
+/// What [`Terminal::poll`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// A key.
+    Key(Key),
+    /// None yet.
+    Nothing,
+    /// None, and no more will ever come.
+    Closed,
 }
 
 /// A key, wherever it was pressed.

@@ -1,0 +1,16 @@
+//! What a target may offer beside memory and registers: processes, stacks, interrupts, events.
+//!
+//! A file for each. All of them are optional, and none needs an allocator: lists are asked
+//! for one element at a time.
+
+mod events;
+mod interrupts;
+mod processes;
+mod stacks;
+
+pub use events::{Event, EventKind, Events};
+pub use interrupts::{Interrupts, Lines};
+pub use processes::{
+    Exit, Pid, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program,
+};
+pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};
