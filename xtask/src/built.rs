@@ -1,6 +1,6 @@
-//! Everything ready to boot: tools found, kernel built, images written.
+//! Everything ready to boot: tools found, kernel and programs built, images written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::guest::{Accel, Firmware, Options};
 use crate::image::{self, Images};
 use crate::kernel::{self, Kernel};
 use crate::lock::Lock;
+use crate::programs::{self, Programs};
 use crate::project::Project;
 use crate::scratch::Scratch;
 use crate::setup::{self, Ready};
@@ -23,6 +24,8 @@ pub struct Built {
     pub ready: Ready,
     /// The kernel.
     pub kernel: Kernel,
+    /// What a process can be made of, unless another ramdisk was asked for.
+    pub programs: Programs,
     /// Its disks: copies of our own, so that a build meanwhile changes nothing under a guest.
     pub images: Images,
     disks: Arc<Scratch>,
@@ -38,7 +41,8 @@ pub fn prepare(features: &[String]) -> anyhow::Result<Built> {
     prepare_with(features, None)
 }
 
-/// The same with a file the bootloader puts into memory beside the kernel.
+/// The same with another ramdisk than the programs: a file the bootloader puts into memory beside
+/// the kernel.
 ///
 /// # Errors
 ///
@@ -47,9 +51,11 @@ pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Resu
     let project = Project::find();
     let _lock = Lock::take(&project)?;
     let ready = setup::ready(&project)?;
+    let programs = programs::build(&project, &ready.toolchain)?;
     let kernel = kernel::build(&project, &ready.toolchain, features)?;
     let builder = image::builder(&project, &ready.toolchain)?;
-    let written = image::write(&project, &builder, &kernel, ramdisk)?;
+    let ramdisk = ramdisk.unwrap_or(&programs.archive);
+    let written = image::write(&project, &builder, &kernel, Some(ramdisk))?;
     let disks = Arc::new(Scratch::new("disks").context("no folder for the disks")?);
     let keep = |image: &Path, name: &str| {
         let copy = disks.path().join(name);
@@ -65,12 +71,19 @@ pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Resu
         project,
         ready,
         kernel,
+        programs,
         images,
         disks,
     })
 }
 
 impl Built {
+    /// The ELF file of a program, with all its symbols, whether there is such a program or not.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.folder.join(name)
+    }
+
     /// The machine our tests and people boot unless they ask for another.
     #[must_use]
     pub fn options(&self, firmware: Firmware) -> Options {

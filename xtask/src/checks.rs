@@ -9,7 +9,7 @@ use crate::exec::Outcome;
 use crate::project::Project;
 use crate::{built, docs, host, steps};
 
-/// The crates built for this machine; the kernel and the image builder have their own compiler.
+/// The crates built for this machine; the kernel, the programs and the image builder have their own compiler.
 const HOST: [&str; 4] = ["machine", "shell", "xtask", "tests"];
 /// Those whose tests boot nothing.
 const QUICK: [&str; 3] = ["machine", "shell", "xtask"];
@@ -84,7 +84,7 @@ pub fn test(project: &Project, filter: Option<&str>) -> anyhow::Result<Outcome> 
     crate::setup::ready(project)?;
     all.step("set up, build the kernel, write its images", || {
         built::prepare(&[])?;
-        without_warnings(project, &["kernel", "image-builder"])?;
+        without_warnings(project, &["kernel", "programs", "image-builder"])?;
         Ok(None)
     });
     if filter.is_none() {
@@ -94,7 +94,7 @@ pub fn test(project: &Project, filter: Option<&str>) -> anyhow::Result<Outcome> 
         all.step("lints of the host's crates", || {
             optional(project, "clippy", "clippy", |_| lint_host(project))
         });
-        all.step("lints of the kernel", || {
+        all.step("lints of the kernel and the programs", || {
             optional(project, "clippy", "clippy", |_| lint_kernel(project))
         });
         all.step("docs/commands.md is up to date", || {
@@ -196,13 +196,15 @@ fn lint_host(project: &Project) -> anyhow::Result<()> {
 /// dependencies are chosen with other features than the host's.
 fn lint_kernel(project: &Project) -> anyhow::Result<()> {
     let mut cargo = host::cargo(project);
-    cargo.args(["clippy", "--package", "kernel", "--target-dir"]);
+    cargo.arg("clippy");
+    packages(&mut cargo, &["kernel", "programs"]);
+    cargo.arg("--target-dir");
     cargo.arg(project.target().join("clippy-kernel"));
     cargo.args(["--", "-D", "warnings"]);
     steps::run(
         project,
         "clippy-kernel",
-        "clippy for the kernel",
+        "clippy for the kernel and the programs",
         &mut cargo,
     )
 }

@@ -1,9 +1,9 @@
-//! Reads the one thing we ask of a kernel file: which build it is.
+//! Reads what we ask of an ELF file: which build it is, and where a symbol lies.
 
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use object::Object as _;
+use object::{Object as _, ObjectSymbol as _};
 
 /// How many digits of the build id the kernel's banner shows.
 const SHOWN: usize = 12;
@@ -25,4 +25,14 @@ pub fn build_id(file: &Path) -> anyhow::Result<String> {
     })?;
     let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(digits.get(..SHOWN).unwrap_or(&digits).to_owned())
+}
+
+/// The address of a symbol as the linker chose it; `None` when the file cannot be read, is not
+/// ELF, or knows no such name.
+#[must_use]
+pub fn symbol(file: &Path, name: &str) -> Option<u64> {
+    let bytes = std::fs::read(file).ok()?;
+    let parsed = object::File::parse(bytes.as_slice()).ok()?;
+    let found = parsed.symbols().find(|symbol| symbol.name() == Ok(name))?;
+    Some(found.address())
 }

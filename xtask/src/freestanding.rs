@@ -1,0 +1,155 @@
+//! Compiles what runs without an operating system under it: the kernel, and the programs.
+//!
+//! Both are built by the prepared toolchain together with the standard library's `core`, each
+//! into a target folder of its own. What goes onto a disk is smaller than what the compiler made.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::compiler::HOST;
+use crate::project::Project;
+use crate::steps;
+use crate::toolchain::Toolchain;
+
+/// What everything here is compiled for.
+const TARGET: &str = "x86_64-unknown-none";
+
+/// Sections that only make a debugger start faster. GDB reads the whole file instead.
+const DROPPED: [&str; 3] = [".debug_names", ".debug_aranges", ".debug_loclists"];
+
+/// A package of the workspace, and how to compile it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Package<'a> {
+    /// Its name, which is also the name of its folder under `target/` and of its log.
+    pub(crate) name: &'a str,
+    /// Which of the workspace's profiles.
+    pub(crate) profile: &'a str,
+    /// The features to turn on.
+    pub(crate) features: &'a [String],
+    /// Flags that are not the same for all.
+    pub(crate) own_flags: &'a [&'a str],
+}
+
+impl Package<'_> {
+    /// Compiles it, and says in which folder the ELF files are. Cargo decides what is fresh.
+    pub(crate) fn build(
+        &self,
+        project: &Project,
+        toolchain: &Toolchain,
+    ) -> anyhow::Result<PathBuf> {
+        let target_folder = project.target().join(self.name);
+        let mut flags: Vec<String> = self.own_flags.iter().map(ToString::to_string).collect();
+        flags.extend(common_flags(project, toolchain)?);
+        let mut cargo = toolchain.cargo();
+        cargo
+            .current_dir(project.root())
+            .args(["build", "--package", self.name])
+            .args(["--profile", self.profile, "--target", TARGET])
+            .arg("-Zbuild-std=core,alloc,compiler_builtins")
+            .arg("-Zbuild-std-features=compiler-builtins-mem")
+            .arg("--target-dir")
+            .arg(&target_folder)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        if !self.features.is_empty() {
+            cargo.arg("--features").arg(self.features.join(","));
+        }
+        let what = format!("build the {}", self.name);
+        steps::run(project, self.name, &what, &mut cargo)?;
+        Ok(target_folder.join(TARGET).join(self.profile))
+    }
+}
+
+/// Is `made` missing, older than `source`, or made from another of the same name?
+pub(crate) fn newer(source: &Path, made: &Path) -> anyhow::Result<bool> {
+    let source = std::fs::metadata(source)
+        .with_context(|| format!("the build left no {}", source.display()))?;
+    let Ok(made) = std::fs::metadata(made) else {
+        return Ok(true);
+    };
+    Ok(source.modified()? > made.modified()?)
+}
+
+/// Makes of an ELF file the smaller one that goes onto a disk.
+pub(crate) fn reduce(
+    project: &Project,
+    toolchain: &Toolchain,
+    from: &Path,
+    to: &Path,
+) -> anyhow::Result<()> {
+    let mut objcopy = toolchain.objcopy();
+    for section in DROPPED {
+        objcopy.arg(format!("--remove-section={section}"));
+    }
+    objcopy
+        .arg("--compress-debug-sections=zlib")
+        .arg(from)
+        .arg(to);
+    steps::run(
+        project,
+        "objcopy",
+        "compress debug information",
+        &mut objcopy,
+    )
+}
+
+/// The compiler's flags for every crate, the standard ones included.
+fn common_flags(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Vec<String>> {
+    let mut flags = vec![
+        // Without it .eh_frame is empty and no stack can be unwound.
+        "-Cforce-unwind-tables=yes".to_owned(),
+        "-Cdwarf-version=5".to_owned(),
+        "-Clink-arg=--build-id=sha1".to_owned(),
+    ];
+    // Later ones win, so the project comes before what may lie inside it.
+    let mut remap = |from: &Path, to: &str| {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    };
+    remap(project.root(), "/ringwalk");
+    for registry in registries(project, toolchain)? {
+        remap(&registry, "/crates");
+    }
+    let sources = toolchain.compiler.sources.join("rust");
+    let linked = toolchain.sysroot().join("lib/rustlib/src/rust");
+    // Cargo names what lies below the workspace from there.
+    if let Ok(relative) = linked.strip_prefix(project.root()) {
+        remap(relative, "/rust");
+    }
+    remap(&linked, "/rust");
+    remap(&sources, "/rust");
+    remap(&sources.canonicalize()?, "/rust");
+    Ok(flags)
+}
+
+/// The folders that hold unpacked crates. They must exist before the flags are made, or the flags
+/// of the second build would differ from those of the first and build everything again.
+fn registries(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Vec<PathBuf>> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let Some(sources) = home.map(|home| home.join("registry/src")) else {
+        return Ok(Vec::new());
+    };
+    let lock = std::fs::read(project.root().join("Cargo.lock")).unwrap_or_default();
+    let stamp = project.target().join("fetched.lock");
+    if !sources.is_dir()
+        || std::fs::read(&stamp).is_ok_and(|fetched| fetched != lock)
+        || !stamp.is_file()
+    {
+        let mut cargo = toolchain.cargo();
+        cargo.current_dir(project.root()).arg("fetch");
+        // Not what other systems would need.
+        cargo.args(["--target", TARGET, "--target", HOST]);
+        steps::run(project, "fetch", "fetch the crates", &mut cargo)?;
+        let lock = std::fs::read(project.root().join("Cargo.lock")).unwrap_or_default();
+        std::fs::write(&stamp, lock)?;
+    }
+    let Ok(entries) = std::fs::read_dir(&sources) else {
+        return Ok(Vec::new());
+    };
+    let mut folders: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    folders.sort();
+    Ok(folders)
+}

@@ -1,0 +1,152 @@
+//! Builds the user programs and packs them into the archive that boots beside the kernel.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+use crate::freestanding::{self, Package};
+use crate::project::Project;
+use crate::toolchain::Toolchain;
+
+/// The programs' sources: each file is a program of its name.
+const SOURCES: &str = "kernel/programs/src/bin";
+
+/// How programs differ from the kernel: at fixed addresses, in the lower half, with nothing for a
+/// loader to relocate or to protect later.
+const FLAGS: [&str; 4] = [
+    "-Crelocation-model=static",
+    "-Ccode-model=small",
+    "-Crelro-level=off",
+    "-Clink-arg=--image-base=0x400000",
+];
+
+/// The programs as they came from the compiler, and as they go onto a disk.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// Their names, sorted.
+    pub names: Vec<String>,
+    /// One ELF file each, with every section: for GDB and for naming addresses.
+    pub folder: PathBuf,
+    /// All of them as the kernel finds them: a POSIX ustar archive, the same for the same files.
+    pub archive: PathBuf,
+}
+
+/// Builds them all.
+///
+/// # Errors
+///
+/// When one does not compile; the message holds the compiler's last lines.
+pub fn build(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Programs> {
+    let names = names(&project.root().join(SOURCES))?;
+    let compiled = Package {
+        name: "programs",
+        profile: "programs",
+        features: &[],
+        own_flags: &FLAGS,
+    }
+    .build(project, toolchain)?;
+
+    let folder = project.target().join("programs-elf");
+    let reduced = project.target().join("programs-disk");
+    let mut files = Vec::new();
+    for made in [&folder, &reduced] {
+        std::fs::create_dir_all(made)?;
+        remove_others(made, &names)?;
+    }
+    for name in &names {
+        let built = compiled.join(name);
+        let (whole, loaded) = (folder.join(name), reduced.join(name));
+        if freestanding::newer(&built, &whole)? || freestanding::newer(&built, &loaded)? {
+            freestanding::reduce(project, toolchain, &built, &loaded)?;
+            // Last, so that being cut short in between is noticed next time.
+            std::fs::copy(&built, &whole)
+                .with_context(|| format!("cannot copy {}", built.display()))?;
+        }
+        let bytes = std::fs::read(&loaded);
+        files.push((
+            name.as_str(),
+            bytes.with_context(|| format!("cannot read {}", loaded.display()))?,
+        ));
+    }
+    let archive = project.target().join("ringwalk-programs.tar");
+    let packed = pack(&files)?;
+    if std::fs::read(&archive).ok().as_ref() != Some(&packed) {
+        std::fs::write(&archive, packed)
+            .with_context(|| format!("cannot write {}", archive.display()))?;
+    }
+    Ok(Programs {
+        names,
+        folder,
+        archive,
+    })
+}
+
+/// The names of the programs whose sources lie in a folder, sorted.
+fn names(sources: &Path) -> anyhow::Result<Vec<String>> {
+    let entries =
+        std::fs::read_dir(sources).with_context(|| format!("cannot read {}", sources.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            names.extend(stem.map(str::to_owned));
+        }
+    }
+    ensure!(!names.is_empty(), "no programs in {}", sources.display());
+    names.sort();
+    Ok(names)
+}
+
+/// Deletes what is left of programs that are no more.
+fn remove_others(folder: &Path, names: &[String]) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if !names.iter().any(|name| entry.file_name() == name.as_str()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// An archive of these files that depends on nothing else: no times, no owners.
+fn pack(files: &[(&str, Vec<u8>)]) -> anyhow::Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name)?;
+        header.set_size(bytes.len().try_into()?);
+        header.set_mode(0o755);
+        header.set_mtime(0);
+        header.set_cksum();
+        builder.append(&header, bytes.as_slice())?;
+    }
+    Ok(builder.into_inner()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_files_make_the_same_archive_whenever_it_is_made() {
+        let files = [("a", vec![1, 2, 3]), ("b", vec![0; 600])];
+        let archive = pack(&files).expect("packed");
+        assert_eq!(archive, pack(&files).expect("packed"));
+        // A header and a block, a header and two blocks, two empty blocks for the end.
+        assert_eq!(archive.len(), (1 + 1 + 1 + 2 + 2) * 512);
+        assert_eq!(archive.get(257..263), Some(b"ustar\0".as_slice()));
+    }
+
+    #[test]
+    fn only_rust_files_are_programs_and_what_is_left_of_others_goes() {
+        let folder = crate::scratch::Scratch::new("programs").expect("a scratch folder");
+        for file in ["hello.rs", "echo.rs", "notes.md"] {
+            std::fs::write(folder.path().join(file), "").expect("writable");
+        }
+        let found = names(folder.path()).expect("readable");
+        assert_eq!(found, ["echo", "hello"]);
+        remove_others(folder.path(), &["hello.rs".to_owned()]).expect("writable");
+        assert_eq!(names(folder.path()).expect("readable"), ["hello"]);
+    }
+}
