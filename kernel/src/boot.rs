@@ -12,16 +12,17 @@ use machine::{PhysAddr, VirtAddr};
 use shell::{Shell, Sink};
 use spin::{Mutex, Once};
 
-use crate::arch::{cpu, descriptors, entry, features};
+use crate::arch::{cpu, descriptors, entry, features, user};
 use crate::console::{self, Both};
 use crate::crash::CrashKernel;
 use crate::devices::{keyboard, serial, timer};
-use crate::image;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::stacks::{self, Stack};
 use crate::memory::{frames, heap, layout, master, physmap};
+use crate::process::LiveProcesses;
 use crate::target::{self, LiveKernel};
 use crate::terminal::Consoles;
+use crate::{events, image, process};
 
 /// What the banner and `version` show.
 #[derive(Clone, Copy)]
@@ -34,7 +35,12 @@ pub(crate) struct Summary {
 }
 
 static SUMMARY: Once<Summary> = Once::new();
+/// Where the bootloader put the programs, and how many bytes there are.
+static RAMDISK: Once<Option<(u64, u64)>> = Once::new();
 static SHELL: Mutex<Shell> = Mutex::new(Shell::new());
+
+/// RFLAGS bits that SYSCALL clears: TF, IF, DF, NT, AC.
+const CLEARED_BY_SYSCALL: u64 = 0x4_4700;
 
 fn stage(name: &str) {
     let _ = writeln!(Both, "boot: {name}");
@@ -75,7 +81,12 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
         boot_stack: (info.kernel_stack_bottom, info.kernel_stack_len),
         boot_info: boot_info_pages(info),
         kernel_file: (info.kernel_addr, info.kernel_len),
+        ramdisk: info
+            .ramdisk_addr
+            .into_option()
+            .map(|start| (start, info.ramdisk_len)),
     };
+    RAMDISK.call_once(|| pieces.ramdisk);
     name_regions(&pieces);
     let mut tables = match master::build(target::paging(), &info.memory_regions, &pieces) {
         Ok(tables) => tables,
@@ -105,8 +116,9 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
         Err(why) => give_up("kernel stack", &why),
     };
     name_stack(stack, "kernel stack 0");
-    // No ring 3 yet; RSP0 still names a real stack, so that a stray entry would be reported.
+    // Until a process runs RSP0 names the shell's stack, so that a stray entry would be reported.
     descriptors::set_rsp0(stack.top);
+    user::enable(entry::system_call_entry(), CLEARED_BY_SYSCALL);
 
     let firmware_is_uefi = info
         .memory_regions
@@ -131,6 +143,12 @@ extern "C" fn second_half() -> ! {
     if let Err(why) = heap::init() {
         give_up("heap", &why);
     }
+    stage("processes");
+    process::init();
+    if let Some((start, bytes)) = RAMDISK.get().copied().flatten() {
+        process::init_ramdisk(start, bytes);
+    }
+    events::measure();
     stage("screen");
     console::init_screen();
     stage("interrupts");
@@ -146,6 +164,7 @@ extern "C" fn second_half() -> ! {
         paging: target::paging(),
         summary,
         crash: CrashKernel,
+        processes: LiveProcesses,
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
     cpu::interrupts_on();
@@ -190,6 +209,9 @@ fn name_regions(pieces: &master::Pieces) {
     layout::name(physmap::offset(), ram_end, "physmap");
     let (start, end) = pieces.boot_info;
     layout::name(start, end - start, "boot information");
+    if let Some((start, bytes)) = pieces.ramdisk {
+        layout::name(start, bytes, "ramdisk");
+    }
     layout::name(layout::HEAP, layout::HEAP_BYTES, "heap");
 }
 

@@ -4,29 +4,91 @@
 //! could itself fail.
 
 use core::fmt::{self, Write as _};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use machine::{VirtAddr, bits, vectors};
 
 use crate::arch::cpu;
-use crate::arch::entry::TrapFrame;
+use crate::arch::descriptors::SYSTEM_CALL;
+use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
 use crate::console::emergency;
 use crate::devices::timer;
+use crate::events::{self, Kind};
 use crate::memory::physmap::LiveMemory;
-use crate::{input, panic, target};
+use crate::{input, panic, process, target};
 
 const DEBUG: u8 = 1;
 const NMI: u8 = 2;
 const BREAKPOINT: u8 = 3;
+const DOUBLE_FAULT: u8 = 8;
 const PAGE_FAULT: u8 = 14;
+const MACHINE_CHECK: u8 = 18;
 
 /// Reports under way: a fault inside a report must not start another.
 static REPORTING: AtomicU32 = AtomicU32::new(0);
 
+/// How often each vector was entered; SYSCALL counts as vector 0x80.
+static COUNTERS: [AtomicU64; 256] = [const { AtomicU64::new(0) }; 256];
+
+/// How often this vector was entered since boot.
+pub(crate) fn counter(vector: u8) -> u64 {
+    COUNTERS
+        .get(usize::from(vector))
+        .map_or(0, |counter| counter.load(Ordering::Relaxed))
+}
+
 /// Called by the entry stubs, with interrupts off.
 pub(crate) fn trap(frame: &mut TrapFrame) {
+    // Before anything else can fault and overwrite it.
+    let cr2 = cpu::cr2();
+    let is_syscall = frame.vector == SYSTEM_CALL_BY_SYSCALL;
     // The stubs push a vector below 256.
-    let vector = u8::try_from(frame.vector).unwrap_or(u8::MAX);
+    let vector = if is_syscall {
+        SYSTEM_CALL
+    } else {
+        (frame.vector & 0xff) as u8
+    };
+    if let Some(counter) = COUNTERS.get(usize::from(vector)) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+    if !frame.is_from_user() {
+        return from_kernel(vector, frame, cr2);
+    }
+    events::record_with(
+        Kind::TrapEntry,
+        Some(frame.cs as u16),
+        frame.vector,
+        frame.rip,
+    );
+    match vector {
+        SYSTEM_CALL => process::system_call(frame),
+        NMI | DOUBLE_FAULT | MACHINE_CHECK => from_kernel(vector, frame, cr2),
+        PAGE_FAULT if process::page_fault(frame.error, cr2) => {}
+        0..32 => process::die_of_fault(frame, vector, cr2),
+        timer::TIMER => {
+            interrupt(vector);
+            process::preempt();
+        }
+        _ => interrupt(vector),
+    }
+    process::leave(frame);
+}
+
+/// A trap that must not end a process: it came in ring 0, or it is the machine's.
+fn from_kernel(vector: u8, frame: &mut TrapFrame, cr2: u64) {
+    match vector {
+        NMI => {
+            events::record_with(Kind::Nmi, Some(frame.cs as u16), frame.rip, 0);
+            note(vector, frame);
+        }
+        DEBUG | BREAKPOINT => note(vector, frame),
+        0..32 => report(vector, frame, cr2),
+        _ => interrupt(vector),
+    }
+}
+
+/// A hardware interrupt.
+fn interrupt(vector: u8) {
     match vector {
         timer::TIMER => {
             timer::tick();
@@ -38,8 +100,6 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
         }
         timer::KEYBOARD => input::keyboard_interrupt(),
         timer::SERIAL => input::serial_interrupt(),
-        DEBUG | NMI | BREAKPOINT => note(vector, frame),
-        0..32 => report(vector, frame),
         _ => {}
     }
     if timer::is_irq(vector) {
@@ -61,9 +121,7 @@ fn note(vector: u8, frame: &mut TrapFrame) {
 }
 
 /// The report of a fatal exception.
-fn report(vector: u8, frame: &TrapFrame) -> ! {
-    // Before anything else can fault and overwrite it.
-    let cr2 = cpu::cr2();
+fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
     let mut out = emergency();
     if REPORTING.fetch_add(1, Ordering::Relaxed) > 0 {
         let _ = writeln!(

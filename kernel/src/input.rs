@@ -8,6 +8,7 @@ use spin::Mutex;
 
 use crate::arch::cpu;
 use crate::devices::{keyboard, serial};
+use crate::process;
 
 /// Which console a key came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,7 @@ pub(crate) fn wait() -> (Key, Source) {
                 cpu::interrupts_on();
                 return key;
             }
+            None if process::run_others() => cpu::interrupts_on(),
             None => cpu::sleep_until_interrupt(),
         }
     }

@@ -16,11 +16,13 @@ mod console;
 #[expect(unsafe_code, reason = "faults on purpose")]
 mod crash;
 mod devices;
+mod events;
 mod fault;
 mod image;
 mod input;
 mod memory;
 mod panic;
+mod process;
 mod target;
 mod terminal;
 

@@ -3,17 +3,21 @@
 use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers};
-use shell::{Clock, Cpu, Crash, FrameTotals, Frames, Power, PowerError, Region, Target};
+use shell::{
+    Clock, Cpu, Crash, Event, Events, FrameTotals, Frames, Interrupts, Lines, Power, PowerError,
+    Processes, Region, Stacks, Target,
+};
 use spin::Once;
 
 use crate::arch::{cpu, features, snapshot};
 use crate::boot::Summary;
 use crate::crash::CrashKernel;
 use crate::devices::{power, timer};
-use crate::image;
 use crate::memory::frames::{self, Owner};
 use crate::memory::physmap::LiveMemory;
 use crate::memory::{layout, master};
+use crate::process::LiveProcesses;
+use crate::{events, fault, image};
 
 static PAT: Once<u64> = Once::new();
 
@@ -42,6 +46,7 @@ pub(crate) struct LiveKernel {
     pub(crate) paging: Paging,
     pub(crate) summary: Summary,
     pub(crate) crash: CrashKernel,
+    pub(crate) processes: LiveProcesses,
 }
 
 impl Target for LiveKernel {
@@ -78,6 +83,22 @@ impl Target for LiveKernel {
     }
 
     fn power(&mut self) -> Option<&mut dyn Power> {
+        Some(self)
+    }
+
+    fn processes(&mut self) -> Option<&mut dyn Processes> {
+        Some(&mut self.processes)
+    }
+
+    fn stacks(&mut self) -> Option<&mut dyn Stacks> {
+        Some(&mut self.processes)
+    }
+
+    fn interrupts(&mut self) -> Option<&mut dyn Interrupts> {
+        Some(self)
+    }
+
+    fn events(&mut self) -> Option<&mut dyn Events> {
         Some(self)
     }
 
@@ -125,6 +146,43 @@ impl Frames for LiveKernel {
 
     fn owner(&mut self, index: usize) -> Option<(&'static str, u64)> {
         frames::owner(index)
+    }
+
+    fn fail_after(&mut self, requests: Option<u64>) -> bool {
+        frames::fail_after(requests);
+        true
+    }
+}
+
+impl Interrupts for LiveKernel {
+    fn is_enabled(&mut self) -> bool {
+        cpu::interrupts_are_on()
+    }
+
+    fn lines(&mut self) -> Lines {
+        timer::lines()
+    }
+
+    fn counter(&mut self, vector: u8) -> u64 {
+        fault::counter(vector)
+    }
+}
+
+impl Events for LiveKernel {
+    fn oldest(&mut self) -> u64 {
+        events::bounds().0
+    }
+
+    fn newest(&mut self) -> u64 {
+        events::bounds().1
+    }
+
+    fn get(&mut self, seq: u64) -> Option<Event> {
+        events::get(seq)
+    }
+
+    fn cost(&mut self) -> Option<u64> {
+        Some(events::cost())
     }
 }
 

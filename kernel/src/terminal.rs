@@ -3,16 +3,22 @@
 use shell::{Key, Sink, Terminal};
 
 use crate::console;
-use crate::devices::serial;
+use crate::devices::{serial, timer};
 use crate::input::{self, Source};
+use crate::process;
 
 /// What a serial terminal is taken to be; it is never asked.
 const WIRE_SIZE: (u16, u16) = (80, 24);
+
+/// Ticks between two turns of the processes while a command runs.
+const GIVE_WAY_TICKS: u64 = 2;
 
 /// Both consoles.
 pub(crate) struct Consoles {
     /// Who typed last: paging follows that console's size.
     last: Source,
+    /// The tick at which the processes had their last turn.
+    gave_way: u64,
 }
 
 impl Consoles {
@@ -23,7 +29,7 @@ impl Consoles {
         } else {
             Source::Keyboard
         };
-        Consoles { last }
+        Consoles { last, gave_way: 0 }
     }
 }
 
@@ -50,6 +56,12 @@ impl Terminal for Consoles {
     }
 
     fn interrupted(&mut self) -> bool {
+        // A command that goes on and on must not keep the processes from running.
+        let now = timer::ticks();
+        if now.wrapping_sub(self.gave_way) >= GIVE_WAY_TICKS {
+            let _ = process::run_others();
+            self.gave_way = timer::ticks();
+        }
         input::take_interrupt()
     }
 

@@ -17,6 +17,11 @@ pub(crate) fn interrupts_off() -> bool {
     were_on
 }
 
+/// Whether maskable interrupts are taken.
+pub(crate) fn interrupts_are_on() -> bool {
+    x86_64::instructions::interrupts::are_enabled()
+}
+
 /// Takes maskable interrupts again.
 pub(crate) fn interrupts_on() {
     x86_64::instructions::interrupts::enable();
@@ -49,6 +54,15 @@ pub(crate) fn cycles() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+/// RSP here.
+#[inline(always)]
+pub(crate) fn rsp() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// CR3 as it is, low bits included.
 pub(crate) fn cr3() -> u64 {
     let value: u64;
@@ -68,6 +82,12 @@ pub(crate) unsafe fn load_cr3(root: PhysAddr) {
     // SAFETY: the caller promises that what runs next is mapped. The asm is left without
     // `nomem` on purpose: memory may differ after it.
     unsafe { asm!("mov cr3, {}", in(reg) root.0, options(nostack, preserves_flags)) };
+}
+
+/// Drops the cached translation of one page on this CPU.
+pub(crate) fn flush_page(va: machine::VirtAddr) {
+    // SAFETY: INVLPG only forgets; the next access reads the tables again.
+    unsafe { asm!("invlpg [{}]", in(reg) va.0, options(nostack, preserves_flags)) };
 }
 
 /// CR2, the address of the last page fault.
@@ -130,6 +150,16 @@ pub(crate) fn enable_cr4(wanted: Cr4Flags, features: &Features) {
 pub(crate) unsafe fn read_msr(register: u32) -> u64 {
     // SAFETY: the caller promises that the register exists.
     unsafe { Msr::new(register).read() }
+}
+
+/// Writes a model-specific register.
+///
+/// # Safety
+///
+/// The register must exist and take the value, and the kernel must be ready for what it changes.
+pub(crate) unsafe fn write_msr(register: u32, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { Msr::new(register).write(value) };
 }
 
 /// Sets IA32_PAT: field `index` becomes write-combining, the others as at power-on.

@@ -26,6 +26,16 @@ pub(crate) const KERNEL_CODE: u16 = 0x08;
 pub(crate) const KERNEL_DATA: u16 = 0x10;
 const TSS_SELECTOR: u16 = 0x28;
 
+/// The user's code segment, with RPL 3.
+pub(crate) const USER_CODE: u16 = 0x23;
+/// The user's data and stack segment, with RPL 3.
+pub(crate) const USER_DATA: u16 = 0x1b;
+/// The vector of system calls by `int`.
+pub(crate) const SYSTEM_CALL: u8 = 0x80;
+/// Vectors that ring 3 may raise with `int`: breakpoint, overflow, system call. Every other
+/// one is #GP.
+const FROM_RING_3: [u8; 3] = [3, 4, SYSTEM_CALL];
+
 /// Vectors with an IST stack: vector, IST slot (1-7) and what the stack is called.
 pub(crate) const IST_STACKS: [(u8, u8, &str); 4] = [
     (8, 1, "IST1 #DF stack"),
@@ -41,7 +51,7 @@ struct Gate {
     offset_low: u16,
     selector: u16,
     ist: u8,
-    /// Present, DPL 0, type 14: a 64-bit interrupt gate, which clears IF.
+    /// Present, DPL, type 14: a 64-bit interrupt gate, which clears IF.
     attributes: u8,
     offset_middle: u16,
     offset_high: u32,
@@ -63,12 +73,12 @@ impl Gate {
         clippy::cast_possible_truncation,
         reason = "the offset is split over three fields"
     )]
-    fn interrupt(handler: u64, ist: u8) -> Gate {
+    fn interrupt(handler: u64, ist: u8, dpl: u8) -> Gate {
         Gate {
             offset_low: handler as u16,
             selector: KERNEL_CODE,
             ist,
-            attributes: 0x8e,
+            attributes: 0x8e | dpl << 5,
             offset_middle: (handler >> 16) as u16,
             offset_high: (handler >> 32) as u32,
             reserved: 0,
@@ -137,21 +147,27 @@ pub(crate) fn use_ist_stacks(tops: [u64; IST_STACKS.len()]) {
     }
 }
 
-/// Sets the stack the CPU switches to on entry from ring 3.
-pub(crate) fn set_rsp0(top: u64) {
+/// Sets the stack that the CPU, and SYSCALL's entry, switch to on the way in from ring 3. Returns
+/// the one before.
+pub(crate) fn set_rsp0(top: u64) -> u64 {
     // SAFETY: only the address of the field is taken.
     let field = unsafe { &raw mut TSS.privilege_stack_table[0] };
-    // SAFETY: an aligned-enough 8-byte store to our TSS; the CPU reads it only on a change
-    // from ring 3, which cannot happen in the middle of this function.
+    // SAFETY: our own TSS; the read races with nobody, there is one CPU.
+    let old = unsafe { ptr::read_unaligned(field) };
+    // SAFETY: an 8-byte store to our TSS; the CPU reads it only on a change from ring 3, which
+    // cannot happen in the middle of this function.
     unsafe { ptr::write_unaligned(field, HardwareAddr::new(top)) };
+    entry::set_system_call_stack(top);
+    old.as_u64()
 }
 
 fn set_gate(vector: u8, ist: u8) {
+    let dpl = if FROM_RING_3.contains(&vector) { 3 } else { 0 };
     // `vector` is a u8, so the gate is one of the 256.
     let gate = (&raw mut IDT)
         .cast::<Gate>()
         .wrapping_add(usize::from(vector));
     // SAFETY: in bounds, and interrupts are off while gates change (callers' promise), so the
     // CPU does not read a half-written one.
-    unsafe { ptr::write_volatile(gate, Gate::interrupt(entry::stub(vector), ist)) };
+    unsafe { ptr::write_volatile(gate, Gate::interrupt(entry::stub(vector), ist, dpl)) };
 }

@@ -14,9 +14,11 @@
 
 use core::arch::global_asm;
 
+use super::descriptors;
+
 /// The registers at the moment of a trap, as they lie on the stack.
 #[repr(C)]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TrapFrame {
     pub(crate) r15: u64,
     pub(crate) r14: u64,
@@ -62,6 +64,22 @@ ringwalk_stubs:
     .endr
 
     .balign 16
+    .global ringwalk_system_call
+ringwalk_system_call:
+    # SYSCALL: RCX is the user's RIP, R11 its RFLAGS; RSP is still the user's, and FMASK has
+    # cleared IF, so nobody else can come through here before the stack is ours. GS is not
+    # used: with one processor, fixed addresses do.
+    movq %rsp, ringwalk_user_rsp(%rip)
+    movq ringwalk_system_call_rsp(%rip), %rsp
+    pushq $0x1b
+    pushq ringwalk_user_rsp(%rip)
+    pushq %r11
+    pushq $0x23
+    pushq %rcx
+    pushq $0
+    pushq $0x100            # no vector: SYSTEM_CALL_BY_SYSCALL
+
+    .balign 16
 ringwalk_trap_common:
     pushq %rax
     pushq %rcx
@@ -103,7 +121,18 @@ ringwalk_trap_return:
     popq %rcx
     popq %rax
     addq $16, %rsp          # vector and error code
+    .global ringwalk_iretq
+ringwalk_iretq:
     iretq
+    .popsection
+
+    .pushsection .data.ringwalk_entry, "aw", @progbits
+    .balign 8
+ringwalk_user_rsp:
+    .quad 0
+    .global ringwalk_system_call_rsp
+ringwalk_system_call_rsp:
+    .quad 0
     .popsection
     "#,
     options(att_syntax)
@@ -111,6 +140,89 @@ ringwalk_trap_return:
 
 unsafe extern "C" {
     static ringwalk_stubs: u8;
+    static ringwalk_system_call: u8;
+    static mut ringwalk_system_call_rsp: u64;
+}
+
+/// What stands where the vector does when the entry was by SYSCALL.
+pub(crate) const SYSTEM_CALL_BY_SYSCALL: u64 = 0x100;
+
+impl TrapFrame {
+    /// The state a process starts with: RIP, RSP, interrupts on, and nothing else.
+    pub(crate) fn for_user(rip: u64, rsp: u64) -> TrapFrame {
+        TrapFrame {
+            rip,
+            rsp,
+            cs: u64::from(descriptors::USER_CODE),
+            ss: u64::from(descriptors::USER_DATA),
+            rflags: 0x202,
+            ..TrapFrame::default()
+        }
+    }
+
+    /// A frame from its words as they lie in memory, lowest address first.
+    pub(crate) fn from_words(words: [u64; size_of::<TrapFrame>() / 8]) -> TrapFrame {
+        let [
+            r15,
+            r14,
+            r13,
+            r12,
+            r11,
+            r10,
+            r9,
+            r8,
+            rdi,
+            rsi,
+            rbp,
+            rbx,
+            rdx,
+            rcx,
+            rax,
+            rest @ ..,
+        ] = words;
+        let [vector, error, rip, cs, rflags, rsp, ss] = rest;
+        TrapFrame {
+            r15,
+            r14,
+            r13,
+            r12,
+            r11,
+            r10,
+            r9,
+            r8,
+            rdi,
+            rsi,
+            rbp,
+            rbx,
+            rdx,
+            rcx,
+            rax,
+            vector,
+            error,
+            rip,
+            cs,
+            rflags,
+            rsp,
+            ss,
+        }
+    }
+
+    /// Whether the trap came from ring 3, by the CS that the CPU pushed.
+    pub(crate) fn is_from_user(&self) -> bool {
+        self.cs & 3 == 3
+    }
+}
+
+/// Where SYSCALL enters.
+pub(crate) fn system_call_entry() -> u64 {
+    &raw const ringwalk_system_call as u64
+}
+
+/// Sets the stack that SYSCALL's entry switches to.
+pub(super) fn set_system_call_stack(top: u64) {
+    let field = &raw mut ringwalk_system_call_rsp;
+    // SAFETY: the entry path reads it only on a SYSCALL from ring 3, which cannot happen now.
+    unsafe { field.write(top) };
 }
 
 /// The address the CPU shall enter at for `vector`.

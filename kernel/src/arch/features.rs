@@ -24,6 +24,8 @@ pub(crate) struct Features {
     pub(crate) smap: bool,
     /// CR4.UMIP may be set.
     pub(crate) umip: bool,
+    /// CR4.FSGSBASE may be set.
+    pub(crate) fsgsbase: bool,
     /// 1 GiB pages.
     pub(crate) gib_pages: bool,
     /// MAXPHYADDR.
@@ -55,6 +57,7 @@ fn read() -> Features {
         smep: extended.as_ref().is_some_and(|e| e.has_smep()),
         smap: extended.as_ref().is_some_and(|e| e.has_smap()),
         umip: extended.as_ref().is_some_and(|e| e.has_umip()),
+        fsgsbase: extended.as_ref().is_some_and(|e| e.has_fsgsbase()),
         gib_pages: identifiers.as_ref().is_some_and(|i| i.has_1gib_pages()),
         // 36 where the leaf is missing: SDM, "Address-Size Information".
         phys_bits: cpuid

@@ -17,3 +17,10 @@ pub(crate) mod features;
 pub(crate) mod port;
 #[expect(unsafe_code, reason = "captures the registers with assembly")]
 pub(crate) mod snapshot;
+#[expect(unsafe_code, reason = "switches stacks")]
+pub(crate) mod switch;
+#[expect(
+    unsafe_code,
+    reason = "saves and loads what ring 3 has in the processor"
+)]
+pub(crate) mod user;

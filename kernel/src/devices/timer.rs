@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use pic8259::ChainedPics;
+use shell::Lines;
 use spin::Mutex;
 
 use crate::arch::{cpu, port};
@@ -93,6 +94,33 @@ pub(crate) fn nanoseconds() -> Option<u64> {
         .checked_mul(1_000_000_000)?
         .checked_div(u128::from(rate))?;
     u64::try_from(nanoseconds).ok()
+}
+
+/// What the two controllers say: which lines are masked, have asked, or are being served.
+pub(crate) fn lines() -> Lines {
+    // OCW3: the next read of the command port gives IRR (0x0a) or ISR (0x0b).
+    let register = |command: u8| {
+        cpu::without_interrupts(|| {
+            let mut word = [0; 2];
+            for (byte, port) in word.iter_mut().zip([0x20, 0xa0]) {
+                // SAFETY: the controllers are ours; OCW3 only selects what is read next.
+                unsafe { port::write_u8(port, command) };
+                // SAFETY: reading IRR or ISR changes nothing.
+                *byte = unsafe { port::read_u8(port) };
+            }
+            u16::from_le_bytes(word)
+        })
+    };
+    let mask = |port: u16| {
+        // SAFETY: reading the mask register changes nothing.
+        unsafe { port::read_u8(port) }
+    };
+    Lines {
+        first_vector: FIRST_VECTOR,
+        masked: u16::from_le_bytes([mask(0x21), mask(0xa1)]),
+        requested: register(0x0a),
+        in_service: register(0x0b),
+    }
 }
 
 /// Whether `vector` is a hardware interrupt.

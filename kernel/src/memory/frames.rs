@@ -34,10 +34,14 @@ pub(crate) enum Owner {
     Heap,
     KernelStack,
     IstStack,
+    /// The file of user programs.
+    Ramdisk,
+    /// A page of one process, or of several that share it until one writes.
+    User,
 }
 
 /// Every owner of a frame that is in use, with its name, in the order they are listed.
-const OWNERS: [(Owner, &str); 12] = [
+const OWNERS: [(Owner, &str); 14] = [
     (Owner::LowMemory, "low 1 MiB"),
     (Owner::Firmware, "firmware"),
     (Owner::Bootloader, "bootloader"),
@@ -50,11 +54,17 @@ const OWNERS: [(Owner, &str); 12] = [
     (Owner::Heap, "heap"),
     (Owner::KernelStack, "kernel stacks"),
     (Owner::IstStack, "IST stacks"),
+    (Owner::Ramdisk, "ramdisk"),
+    (Owner::User, "user pages"),
 ];
 
 struct Books {
     /// The owner of frame number i.
     owners: &'static mut [u8],
+    /// How many have frame number i beside the first, low byte and high byte.
+    shares: &'static mut [u8],
+    /// Requests until one is refused on purpose.
+    fail_after: Option<u64>,
     /// Where the next search begins.
     next: usize,
     /// Frames by owner, kept current.
@@ -68,7 +78,9 @@ static BOOKS: Once<Mutex<Books>> = Once::new();
 pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
     let ranges = physmap::ranges().ok_or("the memory map has not been read")?;
     let end = ranges.ram.iter().map(|range| range.end).max().unwrap_or(0);
-    let bytes = end / PAGE;
+    let count = end / PAGE;
+    // One byte for the owner and two for the number of sharers.
+    let bytes = count * 3;
     let start = regions
         .iter()
         .filter(|region| region.kind == MemoryRegionKind::Usable)
@@ -81,13 +93,17 @@ pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
         .map(|(start, _)| start)
         .ok_or("no usable memory for the frame books")?;
     let owners = physmap::take_for_ever(PhysAddr(start), bytes).ok_or("frame books are not RAM")?;
+    let (owners, shares) = owners.split_at_mut(usize::try_from(count).unwrap_or(0));
     let mut books = Books {
         owners,
+        shares,
+        fail_after: None,
         next: 0,
         counts: [0; 16],
     };
     books.owners.fill(Owner::Hole as u8);
-    books.counts[Owner::Hole as usize] = bytes;
+    books.shares.fill(0);
+    books.counts[Owner::Hole as usize] = count;
     for range in &ranges.ram {
         books.mark(range.start, range.end, Owner::Firmware);
     }
@@ -134,6 +150,12 @@ impl Books {
         }
     }
 
+    /// The sharers of a frame beside its first owner.
+    fn shares(&mut self, index: usize) -> Option<&mut [u8; 2]> {
+        let at = index.checked_mul(2)?;
+        self.shares.get_mut(at..at.checked_add(2)?)?.try_into().ok()
+    }
+
     fn find_free(&self) -> Option<usize> {
         let is_free = |byte: &u8| *byte == Owner::Free as u8;
         let next = self.next.min(self.owners.len());
@@ -155,6 +177,11 @@ fn with<R>(body: impl FnOnce(&mut Books) -> R) -> Option<R> {
 /// Takes a free frame, filled with zeros.
 pub(crate) fn take(owner: Owner) -> Option<PhysAddr> {
     let frame = with(|books| {
+        match &mut books.fail_after {
+            Some(0) => return None,
+            Some(left) => *left -= 1,
+            None => {}
+        }
         let found = books.find_free()?;
         books.set(found, owner);
         books.next = found + 1;
@@ -174,6 +201,69 @@ pub(crate) fn give_back(frame: PhysAddr, owner: Owner) -> bool {
             books.next = books.next.min(index);
         }
         held
+    })
+    .unwrap_or(false)
+}
+
+/// Another mapping of a user frame begins; false if there are too many, or it is no user frame.
+#[must_use]
+pub(crate) fn share(frame: PhysAddr) -> bool {
+    with(|books| {
+        let index = usize::try_from(frame.0 / PAGE).unwrap_or(usize::MAX);
+        if books.owners.get(index) != Some(&(Owner::User as u8)) {
+            return false;
+        }
+        let Some(shares) = books.shares(index) else {
+            return false;
+        };
+        let count = u16::from_le_bytes(*shares);
+        let Some(count) = count.checked_add(1) else {
+            return false;
+        };
+        *shares = count.to_le_bytes();
+        true
+    })
+    .unwrap_or(false)
+}
+
+/// How many have the frame beside the first.
+pub(crate) fn sharers(frame: PhysAddr) -> u16 {
+    with(|books| {
+        let index = usize::try_from(frame.0 / PAGE).unwrap_or(usize::MAX);
+        books
+            .shares(index)
+            .map_or(0, |shares| u16::from_le_bytes(*shares))
+    })
+    .unwrap_or(0)
+}
+
+/// One mapping of a user frame ends; the last one gives the frame back.
+pub(crate) fn release_user(frame: PhysAddr) {
+    let was_shared = with(|books| {
+        let index = usize::try_from(frame.0 / PAGE).unwrap_or(usize::MAX);
+        let Some(shares) = books.shares(index) else {
+            return false;
+        };
+        let count = u16::from_le_bytes(*shares);
+        *shares = count.saturating_sub(1).to_le_bytes();
+        count > 0
+    });
+    if was_shared == Some(false) {
+        let was_ours = give_back(frame, Owner::User);
+        debug_assert!(was_ours, "only user frames are released");
+    }
+}
+
+/// Refuses every request after the next `requests`, or none any more.
+pub(crate) fn fail_after(requests: Option<u64>) {
+    let _ = with(|books| books.fail_after = requests);
+}
+
+/// Whether the frame at `at` is `owner`'s.
+pub(crate) fn is_owned_by(at: PhysAddr, owner: Owner) -> bool {
+    with(|books| {
+        let index = usize::try_from(at.0 / PAGE).unwrap_or(usize::MAX);
+        books.owners.get(index) == Some(&(owner as u8))
     })
     .unwrap_or(false)
 }

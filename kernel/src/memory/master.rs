@@ -60,6 +60,7 @@ pub(crate) struct Pieces {
     /// First page and end.
     pub(crate) boot_info: (u64, u64),
     pub(crate) kernel_file: (u64, u64),
+    pub(crate) ramdisk: Option<(u64, u64)>,
 }
 
 /// The root of the master table, once it is in use.
@@ -91,6 +92,16 @@ pub(crate) fn switch_to(tables: &Tables) {
     // descriptor tables are statics in the image. Nothing below the upper half is in use.
     unsafe { cpu::load_cr3(tables.root()) };
     ROOT.call_once(|| tables.root());
+}
+
+/// Makes another address space the one in use: the master's, or a process's.
+///
+/// Only for roots that `process::space` made, or the master's own.
+pub(crate) fn load_root(root: PhysAddr) {
+    // SAFETY: every such root has the master's 256 upper entries, so all that the kernel runs
+    // on and refers to stays where it is. The lower half is only ever used by ring 3, and a
+    // space is destroyed only while it is not in use.
+    unsafe { cpu::load_cr3(root) };
 }
 
 /// Copies the bootloader's upper-half pages, its physmap aside.
@@ -166,6 +177,11 @@ fn adopt_leaf(
         let in_file = leaf.at.0.wrapping_sub(file) < file_bytes;
         let owner = if in_file {
             Owner::KernelImage
+        } else if pieces
+            .ramdisk
+            .is_some_and(|(start, bytes)| within(start, bytes))
+        {
+            Owner::Ramdisk
         } else if within(pieces.boot_stack.0, pieces.boot_stack.1) {
             Owner::BootStack
         } else if (pieces.boot_info.0..pieces.boot_info.1).contains(&leaf.va.0) {

@@ -10,6 +10,8 @@ use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
 use machine::{PhysAddr, PhysMemory, ReadError};
 use spin::Once;
 
+use super::frames::{self, Owner};
+
 static OFFSET: AtomicU64 = AtomicU64::new(0);
 static RANGES: Once<Ranges> = Once::new();
 
@@ -170,6 +172,43 @@ pub(crate) unsafe fn write_u64(at: PhysAddr, value: u64) -> bool {
     // SAFETY: aligned RAM, covered by the physmap; the caller vouches for its use. Volatile,
     // since the CPU reads entries behind the compiler's back.
     unsafe { ptr::write_volatile(pointer(at).cast::<u64>(), value) };
+    true
+}
+
+/// Copies bytes into one user frame, from `offset` on; false if they do not fit or it is not one.
+pub(crate) fn write_user_frame(frame: PhysAddr, offset: usize, bytes: &[u8]) -> bool {
+    let fits = offset
+        .checked_add(bytes.len())
+        .is_some_and(|end| end <= 4096);
+    if !fits || !frame.0.is_multiple_of(4096) || !frames::is_owned_by(frame, Owner::User) {
+        return false;
+    }
+    let to = pointer(frame).wrapping_add(offset);
+    // SAFETY: inside one RAM frame that belongs to a process; the kernel never holds a
+    // reference into user frames, so nothing aliases `to`, and `bytes` lies elsewhere.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    true
+}
+
+/// Fills a frame of a kernel stack that nobody uses yet with one byte value.
+pub(crate) fn fill_stack_frame(frame: PhysAddr, value: u8) {
+    let is_stack = frames::is_owned_by(frame, Owner::KernelStack)
+        || frames::is_owned_by(frame, Owner::IstStack);
+    if is_stack && frame.0.is_multiple_of(4096) {
+        // SAFETY: one RAM frame, taken for a stack that is not mapped yet.
+        unsafe { ptr::write_bytes(pointer(frame), value, 4096) };
+    }
+}
+
+/// Copies one whole user frame to another; false if either is none.
+pub(crate) fn copy_user_frame(from: PhysAddr, to: PhysAddr) -> bool {
+    let is_user =
+        |frame: PhysAddr| frame.0.is_multiple_of(4096) && frames::is_owned_by(frame, Owner::User);
+    if from == to || !is_user(from) || !is_user(to) {
+        return false;
+    }
+    // SAFETY: two different RAM frames that belong to processes; no reference into either.
+    unsafe { ptr::copy_nonoverlapping(pointer(from), pointer(to), 4096) };
     true
 }
 

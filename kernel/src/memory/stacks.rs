@@ -1,19 +1,25 @@
 //! Kernel stacks and IST stacks: each above a guard page that is never mapped.
+//!
+//! The region of the kernel stacks lies in one PML4 slot whose PDPT every address space shares.
+//! The tables of its first 16 MiB exist from boot on; further ones are made below the same PDPT
+//! as the region grows, so a new stack is seen by every process at once, however far it goes.
 
 use core::fmt;
 
-use machine::{Mapping, PageSize, VirtAddr};
+use machine::{End, Level, Mapping, PageSize, PhysAddr, PhysMemory, VirtAddr};
 use spin::Mutex;
 
 use super::frames::{self, Owner};
 use super::layout::{
     IST_STACK_BYTES, IST_STACK_STRIDE, IST_STACKS, KERNEL_STACK_BYTES, KERNEL_STACK_STRIDE,
-    KERNEL_STACK_WINDOW, KERNEL_STACKS, PAGE,
+    KERNEL_STACKS, PAGE,
 };
 use super::tables::{MapError, Tables};
+use super::{master, physmap};
+use crate::target;
 
 /// A stack: `bottom` is its lowest mapped byte, `top` the address just above it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stack {
     pub(crate) bottom: u64,
     pub(crate) top: u64,
@@ -22,8 +28,8 @@ pub(crate) struct Stack {
 /// Why there is no new stack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StackError {
-    /// The pre-built window is used up.
-    WindowFull,
+    /// Every place is taken.
+    RegionFull,
     /// No frame is free.
     NoFrame,
     /// A page could not be mapped.
@@ -33,47 +39,213 @@ pub(crate) enum StackError {
 impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StackError::WindowFull => f.write_str("the window for kernel stacks is used up"),
+            StackError::RegionFull => f.write_str("the region for kernel stacks is used up"),
             StackError::NoFrame => f.write_str("no free frame"),
             StackError::Map(why) => write!(f, "{why}"),
         }
     }
 }
 
-/// How many kernel stacks have been handed out.
-static KERNEL_STACKS_USED: Mutex<u64> = Mutex::new(0);
+/// Whether a place in the region is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Free,
+    Live,
+    /// Taken without a stack in it.
+    Reserved,
+}
 
-/// Maps the next kernel stack. Only leaf entries change: their tables exist from boot on, so
-/// every address space that shares them sees the stack at once.
+/// Places there may be: past the 4 GiB mark.
+const PLACES: usize = 1 << 16;
+/// What every byte of a kernel stack is before it is used.
+const UNUSED: u8 = 0xa5;
+
+struct Books {
+    places: [Place; PLACES],
+    /// One more than the highest place that was ever taken.
+    end: usize,
+}
+
+static BOOKS: Mutex<Books> = Mutex::new(Books {
+    places: [Place::Free; PLACES],
+    end: 0,
+});
+
+/// Maps a kernel stack at the lowest free place. Only leaf entries change, unless the region
+/// must grow.
 pub(crate) fn allocate_kernel_stack(tables: &mut Tables) -> Result<Stack, StackError> {
-    let mut used = KERNEL_STACKS_USED.lock();
-    if (*used + 1) * KERNEL_STACK_STRIDE > KERNEL_STACK_WINDOW {
-        return Err(StackError::WindowFull);
+    let place = take_place(Place::Live)?;
+    let stack = at_place(place);
+    let mapped = prepare(tables, stack)
+        .and_then(|()| map_stack(tables, stack.bottom, KERNEL_STACK_BYTES, Owner::KernelStack));
+    match mapped {
+        Ok(stack) => Ok(stack),
+        Err(why) => {
+            free_pages(tables, stack);
+            set_place(place, Place::Free);
+            Err(why)
+        }
     }
-    let guard = KERNEL_STACKS + *used * KERNEL_STACK_STRIDE;
-    let stack = map_stack(tables, guard, KERNEL_STACK_BYTES, Owner::KernelStack)?;
-    *used += 1;
-    Ok(stack)
+}
+
+/// A kernel stack for a process, in the tables everybody shares.
+pub(crate) fn allocate_for_process() -> Result<Stack, StackError> {
+    allocate_kernel_stack(&mut master_tables().ok_or(StackError::NoFrame)?)
+}
+
+/// Unmaps a kernel stack, which nobody may stand on, and gives its frames back.
+pub(crate) fn free_kernel_stack(stack: Stack) {
+    if let Some(mut tables) = master_tables() {
+        free_pages(&mut tables, stack);
+    }
+    let place = (stack.bottom - PAGE).wrapping_sub(KERNEL_STACKS) / KERNEL_STACK_STRIDE;
+    set_place(place as usize, Place::Free);
+}
+
+/// Takes the lowest free place without backing it, but with its tables; for tests of growth.
+pub(crate) fn reserve() -> Result<(), StackError> {
+    let mut tables = master_tables().ok_or(StackError::NoFrame)?;
+    let place = take_place(Place::Reserved)?;
+    prepare(&mut tables, at_place(place)).inspect_err(|_| set_place(place, Place::Free))
+}
+
+/// Frees every reserved place; how many there were.
+pub(crate) fn release() -> u64 {
+    let mut books = BOOKS.lock();
+    let mut count = 0;
+    for place in books
+        .places
+        .iter_mut()
+        .filter(|place| **place == Place::Reserved)
+    {
+        *place = Place::Free;
+        count += 1;
+    }
+    count
+}
+
+/// The place with this index, if one so high was ever taken.
+pub(crate) fn place(index: usize) -> Option<(Stack, Place)> {
+    let books = BOOKS.lock();
+    let state = *books.places.get(index).filter(|_| index < books.end)?;
+    Some((at_place(index), state))
+}
+
+/// How many places there have been.
+pub(crate) fn places() -> usize {
+    BOOKS.lock().end
 }
 
 /// Maps the IST stack with this index (0 and up).
 pub(crate) fn map_ist_stack(tables: &mut Tables, index: u64) -> Result<Stack, StackError> {
-    let guard = IST_STACKS + index * IST_STACK_STRIDE;
-    map_stack(tables, guard, IST_STACK_BYTES, Owner::IstStack)
+    map_stack(
+        tables,
+        ist_stack(index).bottom,
+        IST_STACK_BYTES,
+        Owner::IstStack,
+    )
+}
+
+/// Where the IST stack with this index is.
+pub(crate) fn ist_stack(index: u64) -> Stack {
+    let bottom = IST_STACKS + index * IST_STACK_STRIDE + PAGE;
+    Stack {
+        bottom,
+        top: bottom + IST_STACK_BYTES,
+    }
+}
+
+/// How many bytes of a kernel or IST stack have ever been used.
+pub(crate) fn high_water(stack: Stack) -> Option<u64> {
+    used(&master_tables()?, stack.bottom, stack.top, UNUSED)
+}
+
+/// How many bytes from `top` down to the lowest one that is not `unused`; pages that are not
+/// mapped count as unused.
+pub(crate) fn used(tables: &Tables, bottom: u64, top: u64, unused: u8) -> Option<u64> {
+    let pattern = u64::from_ne_bytes([unused; 8]);
+    for page in (bottom..top).step_by(PAGE as usize) {
+        let End::Mapped { at, .. } = tables.walk(VirtAddr(page)).end() else {
+            continue;
+        };
+        for offset in (0..PAGE).step_by(8) {
+            let word = physmap::LiveMemory.read_u64(PhysAddr(at.0 + offset)).ok()?;
+            if word != pattern {
+                return Some(top - (page + offset));
+            }
+        }
+    }
+    Some(0)
+}
+
+fn master_tables() -> Option<Tables> {
+    Some(Tables::at(master::root()?, target::paging()))
+}
+
+fn at_place(place: usize) -> Stack {
+    let bottom = KERNEL_STACKS + place as u64 * KERNEL_STACK_STRIDE + PAGE;
+    Stack {
+        bottom,
+        top: bottom + KERNEL_STACK_BYTES,
+    }
+}
+
+fn take_place(what: Place) -> Result<usize, StackError> {
+    let mut books = BOOKS.lock();
+    let free = books.places.iter().position(|place| *place == Place::Free);
+    let index = free.ok_or(StackError::RegionFull)?;
+    if let Some(place) = books.places.get_mut(index) {
+        *place = what;
+    }
+    books.end = books.end.max(index + 1);
+    Ok(index)
+}
+
+fn set_place(index: usize, what: Place) {
+    if let Some(place) = BOOKS.lock().places.get_mut(index) {
+        *place = what;
+    }
+}
+
+/// Makes the tables a stack needs: those of its guard page and of its last page.
+fn prepare(tables: &mut Tables, stack: Stack) -> Result<(), StackError> {
+    for va in [stack.bottom - PAGE, stack.top - PAGE] {
+        tables
+            .prepare(VirtAddr(va), Level::Pt)
+            .map_err(StackError::Map)?;
+    }
+    Ok(())
 }
 
 fn map_stack(
     tables: &mut Tables,
-    guard: u64,
+    bottom: u64,
     bytes: u64,
     owner: Owner,
 ) -> Result<Stack, StackError> {
-    let bottom = guard + PAGE;
     let top = bottom + bytes;
     for va in (bottom..top).step_by(PAGE as usize) {
         let at = frames::take(owner).ok_or(StackError::NoFrame)?;
         let mapping = Mapping::data(at, PageSize::Size4K);
-        tables.map(VirtAddr(va), mapping).map_err(StackError::Map)?;
+        physmap::fill_stack_frame(at, UNUSED);
+        if let Err(why) = tables.map(VirtAddr(va), mapping) {
+            let was_ours = frames::give_back(at, owner);
+            debug_assert!(was_ours, "the frame was taken a moment ago");
+            return Err(StackError::Map(why));
+        }
     }
     Ok(Stack { bottom, top })
+}
+
+/// Unmaps whatever pages of a kernel stack are mapped and gives their frames back.
+fn free_pages(tables: &mut Tables, stack: Stack) {
+    for va in (stack.bottom..stack.top).step_by(PAGE as usize) {
+        let End::Mapped { at, .. } = tables.walk(VirtAddr(va)).end() else {
+            continue;
+        };
+        if tables.replace(VirtAddr(va), 0).is_ok() {
+            let was_ours = frames::give_back(at, Owner::KernelStack);
+            debug_assert!(was_ours, "only kernel stacks are freed as such");
+        }
+    }
 }

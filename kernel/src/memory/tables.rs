@@ -9,6 +9,8 @@ use machine::{Level, Mapping, Paging, PhysAddr, Plan, PlanError, TableFrames, Vi
 
 use super::frames::{self, Owner};
 use super::physmap::LiveMemory;
+use crate::arch::cpu;
+use crate::events::{self, Kind};
 
 /// Why a page could not be mapped.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,31 @@ impl Tables {
             .and_then(|plan| carry_out(&plan))
     }
 
+    /// Replaces the entry of the 4 KiB page at `va` and drops its translation; 0 unmaps it.
+    ///
+    /// Every address space that shares the table sees the change; the translation is dropped
+    /// on this CPU, which is the only one.
+    pub(crate) fn replace(&mut self, va: VirtAddr, new: u64) -> Result<(), MapError> {
+        let (paging, root) = (self.paging, self.root);
+        machine::plan_replace(&mut LiveMemory, &paging, root, va, new)
+            .map_err(MapError::Plan)
+            .and_then(|plan| carry_out(&plan))
+    }
+
+    /// What `va` leads to.
+    pub(crate) fn walk(&self, va: VirtAddr) -> machine::Walk {
+        machine::walk(&mut LiveMemory, &self.paging, self.root, va)
+    }
+
+    /// Writes one entry of a table of this tree that nothing has cached: a slot that was absent.
+    pub(crate) fn fill_slot(&mut self, at: PhysAddr, value: u64) -> Result<(), MapError> {
+        if write_entry(at, value) {
+            Ok(())
+        } else {
+            Err(MapError::NotRam(at))
+        }
+    }
+
     /// Makes the tables for `va` down to one of level `down_to`, and leaves its entries absent.
     pub(crate) fn prepare(&mut self, va: VirtAddr, down_to: Level) -> Result<(), MapError> {
         let (paging, root) = (self.paging, self.root);
@@ -76,15 +103,16 @@ impl TableFrames for OurFrames {
     }
 }
 
-/// Writes the entries of a plan.
-///
-/// No translation is dropped: a plan only fills absent entries, and the CPU caches none of
-/// those (SDM, "Details of TLB Use").
+/// Writes the entries of a plan, then drops the translation it names.
 fn carry_out(plan: &Plan) -> Result<(), MapError> {
     for write in plan.writes() {
         if !write_entry(write.at, write.new) {
             return Err(MapError::NotRam(write.at));
         }
+    }
+    if let Some(va) = plan.flush() {
+        cpu::flush_page(va);
+        events::record(Kind::Flush, va.0, 0);
     }
     Ok(())
 }
@@ -93,6 +121,7 @@ fn carry_out(plan: &Plan) -> Result<(), MapError> {
 #[expect(unsafe_code, reason = "the one write to page tables")]
 fn write_entry(at: PhysAddr, value: u64) -> bool {
     // SAFETY: page tables are never behind a Rust reference, only read through the physmap.
-    // A plan only fills entries that were absent, so nothing the kernel relies on changes.
+    // A plan fills entries that were absent, or replaces a page that its owner gives up or
+    // changes the rights of; nothing the kernel relies on changes.
     unsafe { super::physmap::write_u64(at, value) }
 }

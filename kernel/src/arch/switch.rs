@@ -1,0 +1,83 @@
+//! Changing from one kernel stack to another, and the first return to ring 3.
+//!
+//! ```text
+//!   a stack that does not run         a stack that never ran
+//!   high  ... caller's frame          TrapFrame for ring 3        <- stack top
+//!         return address              ringwalk_first_return
+//!         RBX RBP R12 R13 R14 R15     six zeros
+//!   low   <- saved RSP                <- prepared RSP
+//! ```
+
+use core::arch::global_asm;
+
+use super::entry::TrapFrame;
+use crate::memory::stacks::Stack;
+
+global_asm!(
+    r#"
+    .pushsection .text.ringwalk_switch, "ax", @progbits
+    .global ringwalk_switch
+ringwalk_switch:
+    # rdi: where RSP is saved. rsi: the RSP to go on with. Everything else that the C ABI
+    # lets a call change is dead here.
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    ret
+
+    .global ringwalk_first_return
+ringwalk_first_return:
+    # RSP: the TrapFrame, at the very top of a fresh stack, a multiple of 16.
+    movq %rsp, %rdi
+    call ringwalk_first_time
+    jmp ringwalk_trap_return
+    .popsection
+    "#,
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    fn ringwalk_switch(save: *mut u64, load: u64);
+    static ringwalk_first_return: u8;
+}
+
+/// Goes on with the stack at `load`, and comes back when somebody goes on with this one, whose
+/// place is stored at `save`. Interrupts must be off.
+pub(crate) fn stacks(save: *mut u64, load: u64) {
+    // SAFETY: `load` was stored by this function for a thread that has not run since, or made
+    // by `prepare`; `save` is a field of the thread's record, which outlives the switch since
+    // only a thread on another stack removes it (see `process::exit::reap`).
+    unsafe { ringwalk_switch(save, load) };
+}
+
+/// Prepares a fresh kernel stack so that the first switch to it returns to ring 3 with `frame`.
+pub(crate) fn prepare(stack: Stack, frame: &TrapFrame) -> u64 {
+    let at = stack.top - size_of::<TrapFrame>() as u64;
+    let to = core::ptr::with_exposed_provenance_mut::<TrapFrame>(at as usize);
+    // SAFETY: the stack is mapped, nobody uses it yet, and the frame fits its top; `top` is a
+    // multiple of 4096 and the frame's size one of 16, so it is aligned.
+    unsafe { to.write(frame.clone()) };
+    let words: [u64; 7] = [0, 0, 0, 0, 0, 0, &raw const ringwalk_first_return as u64];
+    let rsp = at - size_of_val(&words) as u64;
+    let to = core::ptr::with_exposed_provenance_mut::<[u64; 7]>(rsp as usize);
+    // SAFETY: right below the frame, on the same unused stack.
+    unsafe { to.write(words) };
+    rsp
+}
+
+/// The first time a thread goes to ring 3.
+#[unsafe(no_mangle)]
+extern "C" fn ringwalk_first_time(frame: &mut TrapFrame) {
+    crate::process::first_return(frame);
+}

@@ -1,0 +1,55 @@
+//! The way back to ring 3: every frame is checked before IRETQ uses it.
+//!
+//! A bad frame would fault in ring 0, at an instruction that is hard to look at; so it is
+//! refused here, and the process dies of the fault that the CPU would have raised.
+
+use shell::Exit;
+
+use super::space::USER_END;
+use super::{exit, table};
+use crate::arch::descriptors::{USER_CODE, USER_DATA};
+use crate::arch::entry::TrapFrame;
+use crate::events::{self, Kind};
+
+/// RFLAGS bits that ring 3 may have: the status flags, TF, DF, RF, AC and ID. IF and the fixed
+/// bit 1 are always set; IOPL, NT and VM never are.
+const ALLOWED_FLAGS: u64 = 0x0025_0dd5;
+const FORCED_FLAGS: u64 = 0x202;
+const GENERAL_PROTECTION: u8 = 13;
+
+/// The last thing before a trap returns to ring 3.
+pub(crate) fn leave(frame: &mut TrapFrame) {
+    check(frame);
+    events::record_with(
+        Kind::TrapExit,
+        Some(frame.cs as u16),
+        frame.vector,
+        frame.rip,
+    );
+}
+
+/// The first return of a thread: its state is loaded, then it goes.
+pub(crate) fn first_return(frame: &mut TrapFrame) {
+    if let Some(process) = table().current() {
+        process.user.restore();
+    }
+    check(frame);
+    events::record_with(Kind::Iretq, Some(frame.cs as u16), frame.rip, frame.rsp);
+}
+
+/// Masks the flags; ends the process whose frame the CPU would not take.
+fn check(frame: &mut TrapFrame) {
+    frame.rflags = (frame.rflags & ALLOWED_FLAGS) | FORCED_FLAGS;
+    let is_sound = frame.cs == u64::from(USER_CODE)
+        && frame.ss == u64::from(USER_DATA)
+        && frame.rip < USER_END;
+    if !is_sound {
+        let rip = machine::VirtAddr(frame.rip);
+        exit::exit(Exit::Fault {
+            vector: GENERAL_PROTECTION,
+            error: 0,
+            address: None,
+            rip,
+        });
+    }
+}

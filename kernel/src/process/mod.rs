@@ -1,0 +1,186 @@
+//! Processes: one thread each, with an address space and a kernel stack of its own.
+//!
+//! There is one processor, and the kernel is never preempted: interrupts are off from the entry
+//! out of ring 3 until the return to it, and the shell gives way only where it waits. So the
+//! table below is only ever touched by one thread at a time, and its lock never waits.
+
+mod ability;
+mod elf;
+mod exit;
+mod fork;
+mod leave;
+#[expect(
+    unsafe_code,
+    reason = "the slice that the bootloader put the programs in"
+)]
+mod ramdisk;
+mod schedule;
+mod space;
+mod spawn;
+mod syscall;
+mod user_memory;
+
+pub(crate) use ability::LiveProcesses;
+pub(crate) use exit::die_of_fault;
+pub(crate) use leave::{first_return, leave};
+pub(crate) use ramdisk::init as init_ramdisk;
+pub(crate) use schedule::{current_pid, preempt, run_others};
+pub(crate) use space::Space;
+pub(crate) use syscall::system_call;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use heapless::String;
+use shell::Exit;
+use spin::{Mutex, MutexGuard};
+
+use crate::arch::user::UserState;
+use crate::memory::stacks::Stack;
+
+/// How many processes there may be at once, dead ones nobody has waited for included.
+pub(crate) const MOST: usize = 64;
+/// The largest pid; they are not used twice before this many.
+const LAST_PID: u32 = (1 << 31) - 1;
+/// The parent of processes that nobody will wait for: they vanish when they die.
+const NOBODY: u32 = u32::MAX;
+/// The pid of the kernel's own thread, which runs the shell.
+pub(crate) const KERNEL: u32 = 0;
+
+/// What a process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In ring 3, or on its way there.
+    Running,
+    /// Waits for the processor.
+    Ready,
+    /// Until this timer tick.
+    Sleeping(u64),
+    /// For a child to die.
+    Waiting,
+    /// For a line of input.
+    Reading,
+    /// For room in its output.
+    Writing,
+    /// Over; remembered until somebody asks how it ended.
+    Dead(Exit),
+}
+
+/// A process.
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) parent: u32,
+    pub(crate) name: String<32>,
+    pub(crate) state: State,
+    /// `None` once dead.
+    space: Option<Space>,
+    /// Kept while dead until somebody else frees it: it dies on it.
+    stack: Stack,
+    /// Where its kernel stack stands while it does not run.
+    kernel_rsp: u64,
+    user: UserState,
+    /// Where the next `map` goes.
+    next_map: u64,
+    ticks: u64,
+    output: VecDeque<u8>,
+    input: VecDeque<u8>,
+    input_ended: bool,
+}
+
+/// Bytes of output kept for whoever takes them out.
+const OUTPUT: usize = 16 << 10;
+/// Bytes of input kept for the process.
+const INPUT: usize = 1024;
+
+struct Table {
+    slots: Vec<Option<Box<Process>>>,
+    next_pid: u32,
+    /// The one that runs; [`KERNEL`] or a pid.
+    current: u32,
+    /// Where the kernel thread's stack stands while it does not run.
+    kernel_rsp: u64,
+}
+
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    slots: Vec::new(),
+    next_pid: 1,
+    current: KERNEL,
+    kernel_rsp: 0,
+});
+
+/// Makes room for every process there may be, so that none is refused for want of heap later.
+pub(crate) fn init() {
+    let mut table = TABLE.lock();
+    table.slots = (0..MOST).map(|_| None).collect();
+}
+
+/// The table. Interrupts are off, or the kernel thread has it: see the top of this file.
+fn table() -> MutexGuard<'static, Table> {
+    TABLE.lock()
+}
+
+impl Table {
+    fn get(&mut self, pid: u32) -> Option<&mut Process> {
+        self.slots
+            .iter_mut()
+            .flatten()
+            .find(|process| process.pid == pid)
+            .map(|boxed| &mut **boxed)
+    }
+
+    fn current(&mut self) -> Option<&mut Process> {
+        let pid = self.current;
+        self.get(pid)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.slots.iter_mut().flatten().map(|boxed| &mut **boxed)
+    }
+
+    /// A pid that nobody has.
+    fn new_pid(&mut self) -> u32 {
+        loop {
+            let pid = self.next_pid;
+            self.next_pid = if pid >= LAST_PID { 1 } else { pid + 1 };
+            if self.get(pid).is_none() {
+                return pid;
+            }
+        }
+    }
+
+    /// Puts a process into a free slot; gives it back if there is none.
+    fn insert(&mut self, process: Box<Process>) -> Result<(), Box<Process>> {
+        match self.slots.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(process);
+                Ok(())
+            }
+            None => Err(process),
+        }
+    }
+
+    fn remove(&mut self, pid: u32) -> Option<Box<Process>> {
+        let slot = self
+            .slots
+            .iter_mut()
+            .find(|slot| slot.as_ref().is_some_and(|process| process.pid == pid))?;
+        slot.take()
+    }
+
+    fn has_room(&self) -> bool {
+        self.slots.iter().any(Option::is_none)
+    }
+}
+
+/// A page fault in ring 3: true if it was a write to a page that waited to be copied, and the
+/// instruction can be tried again.
+pub(crate) fn page_fault(error: u64, address: u64) -> bool {
+    const PRESENT_WRITE_USER: u64 = 0b111;
+    if error & PRESENT_WRITE_USER != PRESENT_WRITE_USER {
+        return false;
+    }
+    let mut table = table();
+    let space = table.current().and_then(|process| process.space.as_mut());
+    space.is_some_and(|space| space.copy_on_write(address) == Ok(true))
+}

@@ -1,0 +1,140 @@
+//! Who runs next, and the switch to it.
+//!
+//! Round robin over the processes that are ready and the kernel's own thread. A process gives
+//! way when the timer interrupts it in ring 3, or when a system call must wait.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::{KERNEL, State, Table, table};
+use crate::arch::{cpu, descriptors, switch, user};
+use crate::devices::timer;
+use crate::events::{self, Kind};
+use crate::memory::master;
+
+/// The same as `Table::current`, for readers that must not take a lock.
+static CURRENT: AtomicU32 = AtomicU32::new(KERNEL);
+
+/// The pid of the thread that runs.
+pub(crate) fn current_pid() -> u32 {
+    CURRENT.load(Ordering::Relaxed)
+}
+
+/// Called from the timer's interrupt when it came in ring 3.
+pub(crate) fn preempt() {
+    {
+        let mut table = table();
+        if let Some(process) = table.current() {
+            process.ticks += 1;
+            process.state = State::Ready;
+        }
+    }
+    give_way();
+}
+
+/// Lets the others have a turn each; called by the kernel's thread. False if none was ready.
+pub(crate) fn run_others() -> bool {
+    cpu::without_interrupts(give_way)
+}
+
+/// Switches to the next thread that can run, and comes back when this one's turn is next.
+/// The caller has set its own state. False if there is nobody else to run.
+///
+/// Interrupts must be off.
+pub(super) fn give_way() -> bool {
+    let Some(next) = choose() else { return false };
+    let from = current_pid();
+    if next == from {
+        if let Some(process) = table().get(next) {
+            process.state = State::Running;
+        }
+        return false;
+    }
+    switch_to(from, next);
+    true
+}
+
+/// The next in turn after the one that runs. The kernel's thread can always run.
+fn choose() -> Option<u32> {
+    let now = timer::ticks();
+    let mut table = table();
+    for process in table.all() {
+        if let State::Sleeping(until) = process.state
+            && until <= now
+        {
+            process.state = State::Ready;
+        }
+    }
+    let current = table.current;
+    let ready = |process: &&mut super::Process| process.state == State::Ready;
+    // Lowest pid above the current one, else the kernel, else the lowest of all.
+    let above = table
+        .all()
+        .filter(ready)
+        .map(|p| p.pid)
+        .filter(|pid| *pid > current)
+        .min();
+    match above {
+        Some(pid) => Some(pid),
+        None if current != KERNEL => Some(KERNEL),
+        None => table.all().filter(ready).map(|p| p.pid).min(),
+    }
+}
+
+/// The switch itself, in its stages: save the context, load CR3, set RSP0, switch stacks.
+fn switch_to(from: u32, to: u32) {
+    let (save, load) = {
+        let mut table = table();
+        let Some((load, root, top)) = incoming(&mut table, to) else {
+            return;
+        };
+        let save = outgoing(&mut table, from);
+        table.current = to;
+        (save, (load, root, top))
+    };
+    let (load, root, top) = load;
+    if let Some(root) = root {
+        let old = cpu::cr3();
+        if old != root.0 {
+            master::load_root(root);
+            events::record(Kind::Cr3Load, old, root.0);
+        }
+    }
+    if let Some(top) = top {
+        let old = descriptors::set_rsp0(top);
+        events::record(Kind::Rsp0Set, old, top);
+    }
+    CURRENT.store(to, Ordering::Relaxed);
+    events::record(Kind::StackSwitch, cpu::rsp(), load);
+    switch::stacks(save, load);
+    // Somebody has switched back to us.
+    match table().current() {
+        Some(process) => process.user.restore(),
+        None => user::clear_segments(),
+    }
+}
+
+/// What to load for the thread that comes: its stack, and for a process its root and RSP0.
+fn incoming(table: &mut Table, pid: u32) -> Option<(u64, Option<machine::PhysAddr>, Option<u64>)> {
+    if pid == KERNEL {
+        return Some((table.kernel_rsp, master::root(), None));
+    }
+    let process = table.get(pid)?;
+    process.state = State::Running;
+    let root = process.space.as_ref()?.root();
+    Some((process.kernel_rsp, Some(root), Some(process.stack.top)))
+}
+
+/// Saves what the thread that goes has in the processor; where its stack pointer goes.
+fn outgoing(table: &mut Table, pid: u32) -> *mut u64 {
+    if pid == KERNEL {
+        return &raw mut table.kernel_rsp;
+    }
+    match table.get(pid) {
+        Some(process) => {
+            process.user.save();
+            events::record(Kind::SaveContext, cpu::rsp(), 0);
+            &raw mut process.kernel_rsp
+        }
+        None => user::nowhere(),
+    }
+}

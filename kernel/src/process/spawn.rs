@@ -1,0 +1,169 @@
+//! Making a process: from a name in the ramdisk to a thread that can run.
+//!
+//! Each step that fails gives back what the steps before it took.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use heapless::{String, Vec};
+use shell::ProcessError;
+
+use super::elf::{self, LoadError};
+use super::space::{Space, SpaceError};
+use super::{INPUT, OUTPUT, Process, State, ramdisk, table, user_memory};
+use crate::arch::entry::TrapFrame;
+use crate::arch::switch;
+use crate::arch::user::UserState;
+use crate::events::{self, Kind};
+use crate::memory::layout::PAGE;
+use crate::memory::stacks::{self, Stack};
+
+/// The end of a program's stack; the page above it is never mapped.
+pub(crate) const STACK_TOP: u64 = 0x7fff_fff0_0000;
+/// Its size; the page below it is never mapped.
+pub(crate) const STACK_BYTES: u64 = 64 << 10;
+/// Where `map` begins to hand out addresses.
+pub(crate) const FIRST_MAP: u64 = 0x1000_0000_0000;
+/// The longest arguments, each with its NUL.
+pub(crate) const MOST_ARGUMENTS: usize = 1024;
+
+impl From<LoadError> for ProcessError {
+    fn from(why: LoadError) -> Self {
+        match why {
+            LoadError::NotAProgram(what) => ProcessError::NotAProgram(what),
+            LoadError::NoMemory => ProcessError::NoMemory,
+        }
+    }
+}
+
+/// Starts a program; `arguments` are what follows its name, each ended by a NUL.
+pub(crate) fn spawn(parent: u32, name: &str, arguments: &[u8]) -> Result<u32, ProcessError> {
+    let file = ramdisk::find(name).ok_or(ProcessError::NoSuchProgram)?;
+    if !table().has_room() {
+        return Err(ProcessError::TooMany);
+    }
+    if arguments.len() > MOST_ARGUMENTS {
+        return Err(ProcessError::Refused(
+            "the arguments are longer than 1024 bytes",
+        ));
+    }
+    let mut space = Space::new().map_err(LoadError::from)?;
+    let loaded = elf::load(&mut space, file.content)
+        .map_err(ProcessError::from)
+        .and_then(|entry| Ok((entry, build_stack(&mut space, name, arguments)?)));
+    let (entry, rsp) = match loaded {
+        Ok(loaded) => loaded,
+        Err(why) => {
+            space.destroy();
+            return Err(why);
+        }
+    };
+    let frame = TrapFrame::for_user(entry.0, rsp);
+    finish(
+        space,
+        parent,
+        name,
+        &frame,
+        UserState::new(),
+        FIRST_MAP,
+        Kind::Spawn,
+    )
+}
+
+/// Gives a finished space a kernel stack and a place in the table.
+pub(super) fn finish(
+    space: Space,
+    parent: u32,
+    name: &str,
+    frame: &TrapFrame,
+    user: UserState,
+    next_map: u64,
+    kind: Kind,
+) -> Result<u32, ProcessError> {
+    let root = space.root().0;
+    let stack = match stacks::allocate_for_process() {
+        Ok(stack) => stack,
+        Err(_) => {
+            space.destroy();
+            return Err(ProcessError::NoMemory);
+        }
+    };
+    let kernel_rsp = switch::prepare(stack, frame);
+    let mut short = String::new();
+    for character in name.chars() {
+        if short.push(character).is_err() {
+            break;
+        }
+    }
+    let mut table = table();
+    let pid = table.new_pid();
+    let process = Box::new(Process {
+        pid,
+        parent,
+        name: short,
+        state: State::Ready,
+        space: Some(space),
+        stack,
+        kernel_rsp,
+        user,
+        next_map,
+        ticks: 0,
+        output: VecDeque::with_capacity(OUTPUT),
+        input: VecDeque::with_capacity(INPUT),
+        input_ended: false,
+    });
+    if let Err(process) = table.insert(process) {
+        drop(table);
+        let Process { space, stack, .. } = *process;
+        give_up(space, stack);
+        return Err(ProcessError::TooMany);
+    }
+    drop(table);
+    events::record(kind, u64::from(pid), root);
+    Ok(pid)
+}
+
+fn give_up(space: Option<Space>, stack: Stack) {
+    if let Some(space) = space {
+        space.destroy();
+    }
+    stacks::free_kernel_stack(stack);
+}
+
+/// Maps the stack and writes argc, argv and the strings as the System V ABI lays them out.
+fn build_stack(space: &mut Space, name: &str, arguments: &[u8]) -> Result<u64, ProcessError> {
+    for page in (STACK_TOP - STACK_BYTES..STACK_TOP).step_by(PAGE as usize) {
+        space.add_page(page, true, false).map_err(|why| match why {
+            SpaceError::NoMemory => ProcessError::NoMemory,
+            SpaceError::BadAddress => ProcessError::NotAProgram("it lies where its stack goes"),
+        })?;
+    }
+    let write = |space: &mut Space, va: u64, bytes: &[u8]| {
+        user_memory::copy_out(space, va, bytes).map_err(|_| ProcessError::Refused("its stack"))
+    };
+    // From the top down: the strings, then the pointers to them.
+    let strings = STACK_TOP - 16 - (name.len() as u64 + 1 + arguments.len() as u64);
+    write(space, strings, name.as_bytes())?;
+    write(space, strings + name.len() as u64 + 1, arguments)?;
+    let mut pointers: Vec<u64, 130> = Vec::new();
+    let too_many = |_| ProcessError::Refused("more than 126 arguments");
+    // argc, argv[0].
+    pointers.push(1).map_err(too_many)?;
+    pointers.push(strings).map_err(too_many)?;
+    let mut at = strings + name.len() as u64 + 1;
+    for argument in arguments.split_inclusive(|&byte| byte == 0) {
+        pointers.push(at).map_err(too_many)?;
+        at += argument.len() as u64;
+        if let Some(count) = pointers.first_mut() {
+            *count += 1;
+        }
+    }
+    // The ends of argv and of the (empty) environment.
+    pointers.push(0).map_err(too_many)?;
+    pointers.push(0).map_err(too_many)?;
+    let rsp = (strings - pointers.len() as u64 * 8) & !15;
+    for (index, pointer) in (0u64..).zip(&pointers) {
+        write(space, rsp + index * 8, &pointer.to_le_bytes())?;
+    }
+    Ok(rsp)
+}
