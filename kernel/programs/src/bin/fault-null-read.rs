@@ -1,0 +1,9 @@
+//! `fault-null-read`: #PF at `fault_here`, error code 4, CR2 0: a read through a null pointer.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+programs::fault! {
+    before: ["xor eax, eax"],
+    at: ["mov rax, [rax]"],
+}

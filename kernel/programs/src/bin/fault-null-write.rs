@@ -1,0 +1,10 @@
+//! `fault-null-write`: #PF at `fault_here`, error code 6, CR2 0: a write through a null
+//! pointer.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+programs::fault! {
+    before: ["xor eax, eax"],
+    at: ["mov [rax], rax"],
+}

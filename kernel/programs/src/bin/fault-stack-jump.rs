@@ -1,0 +1,10 @@
+//! `fault-stack-jump`: #PF at RIP and CR2 the stack pointer, error code 0x15: the stack is not
+//! executable. `fault_here` is the jump.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+programs::fault! {
+    before: [],
+    at: ["jmp rsp"],
+}
