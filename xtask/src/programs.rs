@@ -8,7 +8,7 @@ use crate::freestanding::{self, Package};
 use crate::project::Project;
 use crate::toolchain::Toolchain;
 
-/// The programs' sources: each file is a program of its name.
+/// The programs' sources: each file, and each folder with a `main.rs`, is a program of its name.
 const SOURCES: &str = "kernel/programs/src/bin";
 
 /// How programs differ from the kernel: at fixed addresses, in the lower half, with nothing for a
@@ -88,7 +88,8 @@ fn names(sources: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
+        let is_file = path.extension().is_some_and(|extension| extension == "rs");
+        if is_file || path.join("main.rs").is_file() {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             names.extend(stem.map(str::to_owned));
         }
@@ -139,13 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn only_rust_files_are_programs_and_what_is_left_of_others_goes() {
+    fn what_cargo_takes_for_a_program_is_one_and_what_is_left_of_others_goes() {
         let folder = crate::scratch::Scratch::new("programs").expect("a scratch folder");
         for file in ["hello.rs", "echo.rs", "notes.md"] {
             std::fs::write(folder.path().join(file), "").expect("writable");
         }
+        let (canary, empty) = (folder.path().join("canary"), folder.path().join("empty"));
+        std::fs::create_dir(&canary).expect("writable");
+        std::fs::write(canary.join("main.rs"), "").expect("writable");
+        std::fs::create_dir(&empty).expect("writable");
         let found = names(folder.path()).expect("readable");
-        assert_eq!(found, ["echo", "hello"]);
+        assert_eq!(found, ["canary", "echo", "hello"]);
+
+        std::fs::remove_dir_all(canary).expect("writable");
+        std::fs::remove_dir(empty).expect("writable");
         remove_others(folder.path(), &["hello.rs".to_owned()]).expect("writable");
         assert_eq!(names(folder.path()).expect("readable"), ["hello"]);
     }
