@@ -4,13 +4,16 @@ use core::fmt;
 
 use machine::{PhysAddr, Registers, VirtAddr};
 
+use crate::background::Mentioned;
 use crate::editor::History;
 use crate::error::excerpt;
 use crate::grammar::expression::{Names, evaluate};
 use crate::grammar::word::Word;
 use crate::output::Output;
+use crate::process;
 use crate::registers;
-use crate::{Cpu, Error, Region, Status, Target};
+use crate::root::root;
+use crate::{Cpu, Error, Pid, Region, Status, Target};
 
 /// A command: everything `help`, Tab, the manual and the shell know about it.
 pub(crate) struct Command {
@@ -59,8 +62,10 @@ impl fmt::Display for Synopsis {
 pub(crate) enum Group {
     /// Page tables and memory.
     Memory,
-    /// Registers and descriptor tables.
+    /// Registers, descriptor tables, interrupts.
     Processor,
+    /// What runs in ring 3, and the stacks under it.
+    Processes,
     /// Numbers, checks, scripts.
     Scripting,
     /// The shell and the machine it runs on.
@@ -68,9 +73,10 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) const ALL: [Group; 4] = [
+    pub(crate) const ALL: [Group; 5] = [
         Group::Memory,
         Group::Processor,
+        Group::Processes,
         Group::Scripting,
         Group::Session,
     ];
@@ -79,6 +85,7 @@ impl Group {
         match self {
             Group::Memory => "Page tables and memory",
             Group::Processor => "Processor",
+            Group::Processes => "Processes",
             Group::Scripting => "Numbers and scripts",
             Group::Session => "Session and machine",
         }
@@ -96,6 +103,8 @@ pub(crate) enum ArgKind {
     Words(&'static [&'static str]),
     /// The name of a command.
     Command,
+    /// The name of a program.
+    Program,
     /// A whole command with its own arguments.
     Line,
 }
@@ -111,6 +120,8 @@ pub(crate) struct State {
     pub(crate) framing: Option<bool>,
     /// The number of the last frame.
     pub(crate) seq: u64,
+    /// Which dead processes a person has been told of.
+    pub(crate) mentioned: Mentioned,
 }
 
 impl State {
@@ -121,6 +132,7 @@ impl State {
             framed: false,
             framing: None,
             seq: 0,
+            mentioned: Mentioned::new(),
         }
     }
 }
@@ -133,11 +145,19 @@ pub(crate) struct Context<'a> {
     pub(crate) history: &'a History,
     /// How many commands wait for the one that runs.
     pub(crate) depth: u8,
+    /// The process that the command is about: its registers and its root are meant where none
+    /// are named.
+    pub(crate) focus: Option<Pid>,
 }
 
 impl Context<'_> {
-    /// The registers, of a target that has some.
+    /// The registers: those saved of the process in focus, or of a target that has some.
     pub(crate) fn registers(&mut self) -> Result<Registers, Error> {
+        if let Some(pid) = self.focus {
+            process::alive(self.target, pid)?;
+            let registers = self.processes()?.registers(pid);
+            return registers.ok_or(Error::Said("the registers of the process are not known"));
+        }
         self.target
             .cpu()
             .map(Cpu::registers)
@@ -174,6 +194,7 @@ impl Names for Context<'_> {
         match name {
             "_" => Ok(self.state.value),
             "?" => Ok(self.state.status.code()),
+            "pid" => Ok(self.focus.unwrap_or(0).into()),
             _ => registers::value(&self.registers()?, name)
                 .ok_or_else(|| Error::NoRegister(excerpt(name))),
         }
@@ -261,30 +282,16 @@ impl<'a> Args<'a> {
         self.number(context, "address").map(VirtAddr)
     }
 
+    /// The pid of a process that must be given.
+    pub(crate) fn pid(&mut self, context: &mut Context<'_>) -> Result<Pid, Error> {
+        self.number(context, "process").and_then(process::pid)
+    }
+
     /// The next word as a root; CR3 if there is none.
     pub(crate) fn root(&mut self, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
         match self.operand() {
             Some(word) => root(word.text()?, context),
             None => context.cr3(),
         }
-    }
-}
-
-/// A root as it is spelled everywhere: a number (the physical address of a PML4), `cr3`,
-/// `master`, a pid or `@name`. No table is below 4096, so smaller numbers are pids.
-pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
-    match text {
-        "cr3" => context.cr3(),
-        "master" => context.target.master().ok_or(Error::Lacks("master table")),
-        _ if text.starts_with('@') => Err(Error::Lacks("snapshots")),
-        _ => match context.evaluate(text) {
-            Ok(0..0x1000) => Err(Error::Lacks("processes")),
-            Ok(at) => Ok(PhysAddr(at)),
-            Err(Error::NotANumber(_)) => Err(Error::Unknown(
-                excerpt(text),
-                "a root; that is cr3, master, or the physical address of a PML4",
-            )),
-            Err(error) => Err(error),
-        },
     }
 }

@@ -1,13 +1,16 @@
-//! What Tab can offer, worked out from the line alone.
+//! What Tab can offer, worked out from the line and, for programs, from the target.
 
 use crate::command::{ArgKind, Command, Synopsis};
 use crate::commands::{self, COMMANDS};
 use crate::grammar::line::first_command;
 use crate::grammar::word::Word;
-use crate::registers;
+use crate::{Target, registers};
 
 /// The roots that have names.
 const ROOTS: &[&str] = &["cr3", "master"];
+
+/// The longest name that is offered, in bytes.
+pub(crate) const LONGEST: usize = 64;
 
 /// What could stand where a line ends.
 pub(crate) struct Completion<'a> {
@@ -21,6 +24,7 @@ enum Offers {
     Nothing,
     Commands,
     Registers,
+    Programs,
     Words(&'static [&'static str]),
     RootsAnd(&'static [&'static str]),
 }
@@ -75,6 +79,7 @@ impl<'a> Completion<'a> {
             ArgKind::Root(words) => Offers::RootsAnd(words),
             ArgKind::Words(words) => Offers::Words(words),
             ArgKind::Command => Offers::Commands,
+            ArgKind::Program => Offers::Programs,
         };
         Completion::new(typed, offers, Some(command))
     }
@@ -98,8 +103,8 @@ impl<'a> Completion<'a> {
     }
 
     /// Calls `each` with everything that begins like what is typed.
-    pub(crate) fn each(&self, each: &mut dyn FnMut(&'static str)) {
-        let mut all = |words: &[&'static str]| {
+    pub(crate) fn each(&self, target: &mut dyn Target, each: &mut dyn FnMut(&str)) {
+        let mut all = |words: &[&str]| {
             for word in words.iter().filter(|word| word.starts_with(self.typed)) {
                 each(word);
             }
@@ -107,6 +112,19 @@ impl<'a> Completion<'a> {
         match self.offers {
             Offers::Nothing => {}
             Offers::Words(words) => all(words),
+            Offers::Programs => {
+                let Some(processes) = target.processes() else {
+                    return;
+                };
+                let mut index = 0;
+                while let Some(program) = processes.program(index) {
+                    let name = program.name;
+                    if name.len() <= LONGEST && name.chars().all(|c| c.is_ascii_graphic()) {
+                        all(&[name]);
+                    }
+                    index += 1;
+                }
+            }
             Offers::RootsAnd(words) => {
                 all(ROOTS);
                 all(words);

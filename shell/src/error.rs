@@ -8,8 +8,9 @@ use core::fmt;
 use heapless::String;
 use machine::{ReadError, VirtError};
 
-use crate::PowerError;
 use crate::grammar::expression::Comparison;
+use crate::process::{Named, Number as Processes};
+use crate::{Exit, Pid, PowerError, ProcessError, StackError};
 
 /// A piece of what was typed, short enough to be quoted in a message.
 pub(crate) type Excerpt = String<40>;
@@ -86,6 +87,22 @@ pub(crate) enum Error {
     InterruptedRound(u64),
     /// A command inside this one failed, and has said why.
     Reported,
+    /// No process has this pid.
+    NoProcess(u64),
+    /// A process that is dead, where one that is alive is needed.
+    DeadProcess(Named, Exit),
+    /// A process that somebody else has taken off the books.
+    Gone(Pid),
+    /// A process that was waited for, and ended in another way than with code 0.
+    Ended(Named, Exit),
+    /// Something that could not be done with a process.
+    Process(ProcessError),
+    /// It failed for so many of so many processes.
+    Each(u64, u64),
+    /// No more stacks.
+    Stack(StackError),
+    /// So many pages of stacks are not as they should be.
+    Pages(u64),
     /// The machine is still on.
     Power(PowerError),
     /// Anything that needs no values to be said.
@@ -157,6 +174,15 @@ impl fmt::Display for Error {
             Error::Round(round, of) => write!(f, "stopped at round {round} of {of}"),
             Error::InterruptedRound(round) => write!(f, "interrupted in round {round}"),
             Error::Reported => write!(f, "a command in it failed"),
+            Error::NoProcess(pid) => write!(f, "there is no process {pid}; `ps` lists them"),
+            Error::DeadProcess(who, exit) => write!(f, "{who} is dead: it {exit}"),
+            Error::Gone(pid) => write!(f, "process {pid} is gone: its parent has taken its exit"),
+            Error::Ended(who, exit) => write!(f, "{who} {exit}"),
+            Error::Process(why) => write!(f, "{why}"),
+            Error::Each(failed, of) => write!(f, "failed in {failed} of {}", Processes(*of)),
+            Error::Stack(why) => write!(f, "{why}"),
+            Error::Pages(1) => write!(f, "1 page is not as it should be"),
+            Error::Pages(count) => write!(f, "{count} pages are not as they should be"),
             Error::Power(why) => write!(f, "{why}"),
             Error::Said(text) => f.write_str(text),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod abilities;
+mod background;
 mod command;
 mod commands;
 mod complete;
@@ -18,11 +19,16 @@ mod decoder;
 pub mod docs;
 mod editor;
 mod error;
+mod event;
+mod foreground;
+mod foreign;
 pub mod framing;
 mod grammar;
 mod output;
+mod process;
 mod registers;
 mod render;
+mod root;
 mod run;
 mod session;
 mod status;

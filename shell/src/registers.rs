@@ -26,8 +26,8 @@ pub(crate) fn value(registers: &Registers, name: &str) -> Option<u64> {
 }
 
 /// Calls `each` with every register whose name begins like this.
-pub(crate) fn each_name(prefix: &str, each: &mut dyn FnMut(&'static str)) {
-    for name in Registers::NAMES.iter().chain(&["_"]) {
+pub(crate) fn each_name(prefix: &str, each: &mut dyn FnMut(&str)) {
+    for name in Registers::NAMES.iter().chain(&["_", "pid"]) {
         if name.starts_with(prefix) {
             each(name);
         }

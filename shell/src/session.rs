@@ -8,7 +8,7 @@ use crate::{Error, Sink, Status, Target, Terminal, framing};
 
 /// Everything a session remembers between two lines.
 ///
-/// It is about 11 KiB, so keep it in a static or another place that is not a small stack.
+/// It is about 12 KiB, so keep it in a static or another place that is not a small stack.
 /// The same session can be run again after [`run`](Shell::run) has returned.
 pub struct Shell {
     editor: Editor,
@@ -40,11 +40,16 @@ impl Shell {
         let Shell { editor, session } = self;
         loop {
             let framed = session.state.framed;
+            if !framed {
+                // Inside a frame they would be taken for a command's output.
+                let mut out = Output::new(terminal, Mode::Plain);
+                session.state.mentioned.report(target, &mut out);
+            }
             let manner = Manner {
                 echo: if framed { Sink::Screen } else { Sink::All },
                 completes: !framed,
             };
-            let read = editor.read(terminal, &session.history, manner);
+            let read = editor.read(terminal, target, &session.history, manner);
             let line = editor.line();
             match read {
                 Read::Closed => return,
@@ -112,6 +117,7 @@ impl Session {
             state,
             history,
             depth: 0,
+            focus: None,
         };
         if framed {
             context.state.seq = context.state.seq.wrapping_add(1);

@@ -57,6 +57,10 @@ macro_rules! kinds {
             /// Their names, in the same order.
             pub const NAMES: &'static [&'static str] = &[$($name,)*];
 
+            /// What the command `events` takes, for Tab.
+            pub(crate) const FILTERS: &'static [&'static str] =
+                &["last=", "pid=", $(concat!("kind=", $name),)*];
+
             /// One word for it, of lower-case letters, digits and hyphens.
             pub fn name(self) -> &'static str {
                 match self {

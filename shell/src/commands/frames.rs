@@ -3,25 +3,35 @@
 use core::fmt::Write;
 
 use crate::Error;
-use crate::command::{Args, Command, Context, Group};
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::error::excerpt;
 use crate::render::{Count, Size};
 
 pub(super) const COMMAND: Command = Command {
     name: "frames",
     group: Group::Memory,
-    usage: "",
+    usage: "[fail COUNT | fail off]",
     summary: "show who owns the physical frames",
-    help: "Shows each owner with its frames of 4 KiB, then what is free. The last line adds them up and holds the sum against the allocator's total: if they differ, frames have been lost or counted twice. `$_` becomes the number of free frames.",
+    help: "Shows each owner with its frames of 4 KiB, then what is free. The last line adds them up and holds the sum against the allocator's total: if they differ, frames have been lost or counted twice. `$_` becomes the number of free frames.\n`fail COUNT` makes the allocator refuse the COUNT-th request from now (1 is the next one) and every one after it, until `fail off`: to see what a lack of memory does at each step of something. Everybody's requests count.",
     examples: &[
         ("frames", "who has what"),
         ("frames; echo work; frames", "look for a leak"),
+        (
+            "frames fail 3; spawn hello; frames fail off",
+            "is the third request missed cleanly?",
+        ),
     ],
-    args: &[],
+    args: &[ArgKind::Words(&["fail"]), ArgKind::Words(&["off"])],
     run,
 };
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    args.done()?;
+    if let Some(word) = args.word() {
+        return match word.text()? {
+            "fail" => fail(context, args),
+            _ => Err(Error::Unknown(excerpt(word.0), "fail")),
+        };
+    }
     let frames = context
         .target
         .frames()
@@ -84,6 +94,27 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         )?,
     }
     Ok(())
+}
+
+fn fail(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let granted = match args.peek().ok_or(Error::Missing("request"))?.text()? {
+        "off" => {
+            args.word();
+            None
+        }
+        _ => {
+            let request = args.number(context, "request")?;
+            let before = request.checked_sub(1);
+            Some(before.ok_or(Error::Said("requests count from 1, which is the next one"))?)
+        }
+    };
+    args.done()?;
+    let frames = context.target.frames();
+    let frames = frames.ok_or(Error::Lacks("frame records"))?;
+    match frames.fail_after(granted) {
+        true => Ok(()),
+        false => Err(Error::Lacks("way to refuse frames")),
+    }
 }
 
 fn bytes(frames: u64) -> Size {

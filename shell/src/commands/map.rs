@@ -8,9 +8,10 @@ use core::fmt::Write;
 use heapless::Vec;
 use machine::{Filter, Item, Merge, PageSize, PhysAddr, Progress, Range, Row, VirtAddr};
 
-use crate::command::{ArgKind, Args, Command, Context, Group, root};
+use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::render::{Count, HoleLine, LeafLine, Pages, RunLine};
+use crate::root::root;
 use crate::{Error, Region};
 
 const WORDS: &[&str] = &[
@@ -25,7 +26,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Memory,
     usage: "[root] [filter...] [leaves] [phys]",
     summary: "show everything the page tables map",
-    help: "Shows the pages that are mapped; neighbours with the same effective rights, memory type and region are one row: range (both ends included), size, rights, memory type, pages by size, region. The last line counts them. Entries that are malformed or cannot be read, or that lead back to a table above, are rows of their own.\nFilters, of which all must hold: `w` `x` `u` (writable, executable, for user code), `_w` `_x` `_u` (not so), `4k` `2m` `1g` (page size), `lower` `upper` (half of the address space), `LOW..HIGH` (addresses, both included).\n`leaves` shows each page: address, physical address, size, entry, effective rights, memory type. `phys` starts a new row wherever physical addresses do not follow one another, and shows them.",
+    help: "Shows the pages that are mapped; neighbours with the same effective rights, memory type and region are one row: range (both ends included), size, rights, memory type, pages by size, region. The last line counts them. Entries that are malformed or cannot be read, or that lead back to a table above, are rows of their own.\nFilters, of which all must hold: `w` `x` `u` (writable, executable, for user code), `_w` `_x` `_u` (not so), `4k` `2m` `1g` (page size), `lower` `upper` (half of the address space), `LOW..HIGH` (addresses, both included).\n`leaves` shows each page: address, physical address, size, entry, effective rights, memory type. `phys` starts a new row wherever physical addresses do not follow one another, and shows them.\nA root is `cr3` (if none is given), `master`, a pid, or the physical address of a PML4.",
     examples: &[
         ("map", "the whole space of CR3"),
         ("map master w x", "what is both writable and executable"),
@@ -34,6 +35,7 @@ pub(super) const COMMAND: Command = Command {
             "map 0xffff_8000_0000_0000..$rsp 2m",
             "large pages in a range",
         ),
+        ("map 3 lower", "all that process 3 has"),
         ("map leaves lower", "every page of the lower half"),
     ],
     args: &[ArgKind::Root(WORDS), ArgKind::Words(WORDS)],

@@ -4,21 +4,31 @@ mod assert;
 mod clear;
 mod cr;
 mod crash;
+mod each;
 mod echo;
 mod eval;
+mod events;
 mod frames;
 mod framing;
 mod gdt;
 pub(crate) mod help;
 mod history;
 mod idt;
+mod inside;
+mod irq;
+mod kill;
 mod map;
 mod power;
+mod programs;
+mod ps;
 mod regs;
 mod repeat;
+mod spawn;
+mod stacks;
 mod time;
 mod tss;
 mod version;
+mod wait;
 mod walk;
 mod x;
 
@@ -40,6 +50,16 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &gdt::COMMAND,
     &idt::COMMAND,
     &tss::COMMAND,
+    &irq::COMMAND,
+    &events::COMMAND,
+    &programs::COMMAND,
+    &spawn::COMMAND,
+    &ps::COMMAND,
+    &wait::COMMAND,
+    &kill::COMMAND,
+    &inside::COMMAND,
+    &each::COMMAND,
+    &stacks::COMMAND,
     &eval::COMMAND,
     &assert::COMMAND,
     &echo::COMMAND,

@@ -8,8 +8,9 @@ use core::fmt::Write;
 use machine::{PhysAddr, PhysMemory, ReadError, VirtAddr, read_virt};
 
 use crate::Error;
-use crate::command::{ArgKind, Args, Command, Context, Group, root};
+use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::root::root;
 
 const WORDS: &[&str] = &[
     "b",

@@ -13,7 +13,7 @@ use heapless::String;
 pub(crate) use history::History;
 pub(crate) use text::LINE_BYTES;
 
-use crate::{Key, Sink, Terminal};
+use crate::{Key, Sink, Target, Terminal};
 use text::Text;
 use view::View;
 
@@ -70,10 +70,11 @@ impl Editor {
         self.text.as_str()
     }
 
-    /// Prompts and reads a line; the cursor is then at the start of a new row.
+    /// Prompts and reads a line; Tab asks the target what programs it has. The cursor is then at the start of a new row.
     pub(crate) fn read(
         &mut self,
         terminal: &mut dyn Terminal,
+        target: &mut dyn Target,
         history: &History,
         manner: Manner,
     ) -> Read {
@@ -108,7 +109,7 @@ impl Editor {
                 Key::Tab if !manner.completes => self.insert(' ', terminal, manner.echo),
                 // Whatever is on a line that will be refused, completing it helps nobody.
                 Key::Tab if self.overflowed => {}
-                Key::Tab => self.complete(tabs, terminal, manner.echo),
+                Key::Tab => self.complete(tabs, terminal, target, manner.echo),
                 Key::Up | Key::Ctrl('p') => {
                     self.recall(self.age + 1, history, terminal, manner.echo);
                 }

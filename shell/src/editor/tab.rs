@@ -5,22 +5,29 @@ use core::fmt::Write;
 use heapless::String;
 
 use super::Editor;
-use crate::complete::Completion;
-use crate::{Sink, Terminal};
+use crate::complete::{Completion, LONGEST};
+use crate::{Sink, Target, Terminal};
 
 impl Editor {
     /// One Tab, after so many others that did not decide. Each step is shown once, so that
     /// a flood of Tabs is no flood of lists.
-    pub(super) fn complete(&mut self, before: u8, terminal: &mut dyn Terminal, echo: Sink) {
+    pub(super) fn complete(
+        &mut self,
+        before: u8,
+        terminal: &mut dyn Terminal,
+        target: &mut dyn Target,
+        echo: Sink,
+    ) {
         let completion = Completion::of(self.text.before());
         let mut count = 0_usize;
-        let mut common = "";
+        let mut common = String::<LONGEST>::new();
         let mut longest = 0;
-        completion.each(&mut |candidate| {
-            common = match count {
-                0 => candidate,
-                _ => shared(common, candidate),
-            };
+        completion.each(target, &mut |candidate| {
+            match count {
+                // Nothing longer is offered.
+                0 => drop(common.push_str(candidate)),
+                _ => common.truncate(shared(&common, candidate).len()),
+            }
             count = count.saturating_add(1);
             longest = candidate.len().max(longest);
         });
@@ -65,7 +72,7 @@ usage: {synopsis}
         let cell = longest + 2;
         let across = (usize::from(columns).saturating_sub(1) / cell).max(1);
         let mut index = 0_usize;
-        completion.each(&mut |candidate| {
+        completion.each(target, &mut |candidate| {
             let first = index.is_multiple_of(across);
             terminal.write(echo, if first { "\n" } else { "" });
             terminal.write(echo, candidate);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Editor, History, LINE_BYTES, Manner, Read};
-use crate::testing::Scripted;
+use crate::testing::{Machine, Scripted};
 use crate::{Key, Sink};
 
 const MANNER: Manner = Manner {
@@ -13,7 +13,7 @@ const MANNER: Manner = Manner {
 
 fn edit(terminal: &mut Scripted, editor: &mut Editor, history: &History) -> Read {
     terminal.screen.strict = true;
-    editor.read(terminal, history, MANNER)
+    editor.read(terminal, &mut Machine::bare(), history, MANNER)
 }
 
 /// Reads one line typed on a terminal of this size, without an Enter: it ends with the keys.
@@ -332,7 +332,7 @@ fn tab(line: &str) -> (String, String) {
 #[test]
 fn tab_completes_commands_and_arguments() {
     let cases = [
-        ("wa\t", "walk "),
+        ("wal\t", "walk "),
         ("re\t", "re"),
         ("rep\t", "repeat "),
         ("map m\t", "map master "),

@@ -6,6 +6,7 @@
 
 mod escape;
 mod page;
+mod typing;
 
 use core::fmt::{self, Write};
 
@@ -106,11 +107,10 @@ impl<'a> Output<'a> {
 
     /// Starts a new line if one has been begun: after output without a line feed.
     pub(crate) fn finish_line(&mut self) {
-        if self.column > 0 || self.open {
-            self.column = 0;
+        if core::mem::take(&mut self.column) > 0 {
             self.control("\n");
-            self.close();
         }
+        self.close();
     }
 
     /// Shows the message of a failed command, even when output has ended.

@@ -4,7 +4,11 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use crate::{Clock, Cpu, FrameTotals, Frames, Power, PowerError, Region, Target};
+use super::{Counted, Fake, Ring, StackBooks};
+use crate::{
+    Clock, Cpu, Events, FrameTotals, Frames, Interrupts, Pid, Power, PowerError, Processes, Region,
+    Stacks, Target,
+};
 
 /// A target with every ability, or without, as a test wants.
 pub(crate) struct Machine {
@@ -13,9 +17,18 @@ pub(crate) struct Machine {
     pub(crate) books: Option<Books>,
     pub(crate) cycles: Option<u64>,
     pub(crate) switch: Option<PowerError>,
+    pub(crate) processes: Option<Fake>,
+    pub(crate) stacks: Option<StackBooks>,
+    pub(crate) interrupts: Option<Counted>,
+    pub(crate) events: Option<Ring>,
 }
 
-pub(crate) struct Books(pub(crate) FrameTotals, pub(crate) Vec<(&'static str, u64)>);
+pub(crate) struct Books {
+    pub(crate) totals: FrameTotals,
+    pub(crate) owners: Vec<(&'static str, u64)>,
+    /// What was last asked of [`Frames::fail_after`].
+    pub(crate) failing: Option<Option<u64>>,
+}
 
 const REGIONS: &[Region] = &[
     Region {
@@ -32,6 +45,14 @@ const REGIONS: &[Region] = &[
 
 /// The tables of [`Machine::full`] begin here.
 pub(crate) const ROOT: u64 = 0x10_0000;
+
+/// How many processes have tables.
+const PROCESSES: Pid = 3;
+
+/// The PML4 of a process. Only the first three have memory there.
+pub(crate) fn process_root(pid: Pid) -> PhysAddr {
+    PhysAddr(0x30_0000 + u64::from(pid) * 0x1000)
+}
 
 impl Machine {
     /// Memory with a few mappings, and nothing else.
@@ -79,6 +100,10 @@ impl Machine {
             books: None,
             cycles: None,
             switch: None,
+            processes: None,
+            stacks: None,
+            interrupts: None,
+            events: None,
         }
     }
 
@@ -146,10 +171,49 @@ impl Machine {
             free: 90,
             used: 10,
         };
-        machine.books = Some(Books(totals, vec![("tables", 7), ("heap", 3)]));
+        machine.books = Some(Books {
+            totals,
+            owners: vec![("tables", 7), ("heap", 3)],
+            failing: None,
+        });
         machine.cycles = Some(1000);
         machine.switch = Some(PowerError::NoWay);
+        for pid in 1..=PROCESSES {
+            machine.add_process_root(pid);
+        }
+        machine.processes = Some(Fake::default());
+        machine.stacks = Some(StackBooks::new());
+        machine.interrupts = Some(Counted);
+        machine.events = Some(Ring::new());
         machine
+    }
+}
+
+impl Machine {
+    /// A PML4 for a process: the upper half is the kernel's, the lower one has a page of code
+    /// and a stack of its own.
+    fn add_process_root(&mut self, pid: Pid) {
+        let root = process_root(pid);
+        self.memory.add_ram(root, 0x1000);
+        for slot in 256..512 {
+            let raw = self.memory.read_u64(PhysAddr(ROOT + slot * 8));
+            if let Ok(raw @ 1..) = raw {
+                self.memory.write_u64(PhysAddr(root.0 + slot * 8), raw);
+            }
+        }
+        let (code, stack) = (VirtAddr(0x40_0000), VirtAddr(0x60_0000));
+        let user = Entry::USER;
+        let data = user | Entry::WRITABLE | Entry::NO_EXECUTE;
+        let at = PhysAddr(0x7_3000);
+        self.memory.map_in(root, code, at, PageSize::Size4K, user);
+        let at = PhysAddr(0x50_0000 + u64::from(pid) * 0x1000);
+        self.memory.map_in(root, stack, at, PageSize::Size4K, data);
+        self.memory.add_ram(at, 0x1000);
+    }
+
+    /// The processes of a machine that has some.
+    pub(crate) fn processes(&mut self) -> &mut Fake {
+        self.processes.as_mut().expect("this machine has processes")
     }
 }
 
@@ -181,6 +245,19 @@ impl Target for Machine {
     fn power(&mut self) -> Option<&mut dyn Power> {
         self.switch.as_mut().map(|switch| switch as &mut dyn Power)
     }
+    fn processes(&mut self) -> Option<&mut dyn Processes> {
+        self.processes.as_mut().map(|all| all as &mut dyn Processes)
+    }
+    fn stacks(&mut self) -> Option<&mut dyn Stacks> {
+        self.stacks.as_mut().map(|stacks| stacks as &mut dyn Stacks)
+    }
+    fn interrupts(&mut self) -> Option<&mut dyn Interrupts> {
+        let interrupts = self.interrupts.as_mut();
+        interrupts.map(|interrupts| interrupts as &mut dyn Interrupts)
+    }
+    fn events(&mut self) -> Option<&mut dyn Events> {
+        self.events.as_mut().map(|events| events as &mut dyn Events)
+    }
     fn build_id(&self) -> &str {
         "0123456789ab"
     }
@@ -194,10 +271,14 @@ impl Cpu for Registers {
 
 impl Frames for Books {
     fn totals(&mut self) -> FrameTotals {
-        self.0
+        self.totals
     }
     fn owner(&mut self, index: usize) -> Option<(&'static str, u64)> {
-        self.1.get(index).copied()
+        self.owners.get(index).copied()
+    }
+    fn fail_after(&mut self, requests: Option<u64>) -> bool {
+        self.failing = Some(requests);
+        true
     }
 }
 

@@ -1,15 +1,19 @@
 //! What the tests drive the shell with: a terminal with a script for fingers and a grid for
 //! a screen, and a target on a simulated machine.
 
+mod books;
 mod grid;
 mod machine;
+mod processes;
 
 use std::collections::VecDeque;
 
+pub(crate) use books::{Counted, Ring, STACK, StackBooks};
 pub(crate) use grid::Grid;
-pub(crate) use machine::{Machine, ROOT};
+pub(crate) use machine::{Machine, ROOT, process_root};
+pub(crate) use processes::Fake;
 
-use crate::{Key, Shell, Sink, Status, Terminal};
+use crate::{Key, Shell, Sink, Status, Terminal, Typed};
 
 /// A terminal whose keys are given beforehand.
 pub(crate) struct Scripted {
@@ -52,6 +56,10 @@ impl Scripted {
 impl Terminal for Scripted {
     fn key(&mut self) -> Option<Key> {
         self.keys.pop_front()
+    }
+
+    fn poll(&mut self) -> Typed {
+        self.keys.pop_front().map_or(Typed::Closed, Typed::Key)
     }
 
     fn write(&mut self, sink: Sink, text: &str) {

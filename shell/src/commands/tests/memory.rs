@@ -174,7 +174,7 @@ fn frames_say_whether_the_sum_is_the_total() {
     );
     let mut machine = Machine::full();
     if let Some(books) = &mut machine.books {
-        books.1.pop();
+        books.owners.pop();
     }
     let (text, _) = output(&mut machine, "frames");
     assert!(text.contains("the owners have 7, the allocator counts 10 used\n"));

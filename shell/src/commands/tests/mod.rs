@@ -1,7 +1,10 @@
 //! What commands print, on a simulated machine with every ability, and with none.
 
+mod books;
 mod memory;
+mod processes;
 mod processor;
+mod spawn;
 
 use super::COMMANDS;
 use crate::Status;
@@ -51,7 +54,7 @@ fn a_mistake_is_one_line_in_words() {
             "walk: `ffff8000` is not a number; hex is written 0xffff8000",
         ),
         ("walk $nothing", "walk: no register is called `$nothing`"),
-        ("walk 0 3", "walk: this target has no processes"),
+        ("walk 0 3", "walk: there is no process 3; `ps` lists them"),
         ("walk 0 @before", "walk: this target has no snapshots"),
         ("walk sym:main", "walk: this target has no symbols"),
         (
@@ -92,6 +95,27 @@ fn a_target_without_an_ability_says_so() {
         ("frames", "frames: this target has no frame records"),
         ("time echo", "time: this target has no clock"),
         ("poweroff", "poweroff: this target has no power switch"),
+        ("programs", "programs: this target has no processes"),
+        ("spawn hello", "spawn: this target has no processes"),
+        ("ps", "ps: this target has no processes"),
+        ("kill 3", "kill: this target has no processes"),
+        ("wait", "wait: this target has no processes"),
+        ("wait 3", "wait: this target has no processes"),
+        ("in 3 echo", "in: this target has no processes"),
+        ("each all echo", "each: this target has no processes"),
+        ("walk 0 3", "walk: this target has no processes"),
+        ("walk 0 0", "walk: this target has no processes"),
+        ("stacks", "stacks: this target has no record of stacks"),
+        (
+            "stacks release",
+            "stacks: this target has no record of stacks",
+        ),
+        ("irq", "irq: this target has no record of interrupts"),
+        ("events", "events: this target has no record of events"),
+        (
+            "frames fail off",
+            "frames: this target has no frame records",
+        ),
     ];
     for (line, message) in cases {
         let (text, status) = output(&mut Machine::bare(), line);

@@ -1,0 +1,148 @@
+//! `events`: what the processor did, step by step, up to now.
+//!
+//! Come here when a switch went wrong: the last lines are how far it came.
+
+use core::fmt::Write;
+
+use machine::PhysAddr;
+
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::error::excerpt;
+use crate::event::What;
+use crate::render::Count;
+use crate::{Error, Event, EventKind, Events, Pid};
+
+pub(super) const COMMAND: Command = Command {
+    name: "events",
+    group: Group::Processor,
+    usage: "[kind=NAME] [pid=PID] [last=COUNT]",
+    summary: "show what the processor did, step by step",
+    help: "Shows the records of the ring of events, the oldest first: number, cycles since the one shown before, pid (0 is the kernel), the ring by the low two bits of the CS that the CPU pushed (or takes, on a return; `-` where neither happens), CR3, and what happened. `kind=` and `pid=` choose; `last=` shows only so many of those chosen, the newest. The last line counts them and says how many records have been overwritten, and what one record costs. `$_` becomes the number shown.\nKinds: `save-context`, `cr3-load`, `rsp0-set`, `stack-switch`, `iretq`, `trap-entry`, `trap-exit`, `system-call`, `system-return`, `fault`, `flush`, `spawn`, `fork`, `exit`, `reap`, `nmi`.",
+    examples: &[
+        (
+            "spawn hello; events last=40",
+            "the way into ring 3 and back",
+        ),
+        ("events kind=cr3-load", "who was switched to, and when"),
+        ("events pid=3 kind=fault", "what it died of"),
+    ],
+    args: &[ArgKind::Words(EventKind::FILTERS)],
+    run,
+};
+
+#[derive(Default)]
+struct Wish {
+    kind: Option<EventKind>,
+    pid: Option<Pid>,
+    last: Option<u64>,
+}
+
+impl Wish {
+    fn admits(&self, event: &Event) -> bool {
+        self.kind.is_none_or(|kind| kind == event.kind)
+            && self.pid.is_none_or(|pid| pid == event.pid)
+    }
+}
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let wish = read(context, args)?;
+    let ring = events(context)?;
+    let newest = ring.newest();
+    let oldest = ring.oldest();
+    let first = first(context, &wish, oldest, newest)?;
+    let (mut count, mut lost) = (0_u64, oldest.saturating_sub(1));
+    let mut before = None;
+    for seq in first..=newest {
+        context.check_interrupt()?;
+        let Some(event) = events(context)?.get(seq) else {
+            // Overwritten since: what is shown goes on being made.
+            lost = lost.saturating_add(1);
+            continue;
+        };
+        if wish.admits(&event) {
+            count = count.saturating_add(1);
+            row(&mut context.out, &event, before)?;
+            before = Some(event.cycles);
+        }
+    }
+    context.state.value = count;
+    let cost = events(context)?.cost();
+    let out = &mut context.out;
+    write!(out, "{}, {lost} lost", Count(count, "event"))?;
+    match cost {
+        Some(cycles) => writeln!(out, ", {} each", Count(cycles, "cycle"))?,
+        None => writeln!(out)?,
+    }
+    Ok(())
+}
+
+fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
+    let mut wish = Wish::default();
+    while let Some(word) = args.word() {
+        let text = word.text()?;
+        match text.split_once('=') {
+            Some(("kind", name)) => {
+                let kind = EventKind::from_name(name).ok_or(Error::Unknown(
+                    excerpt(name),
+                    "a kind of event; `help events` lists them",
+                ))?;
+                wish.kind = Some(kind);
+            }
+            Some(("pid", value)) => {
+                wish.pid = Some(crate::process::pid(context.evaluate(value)?)?);
+            }
+            Some(("last", value)) => wish.last = Some(context.evaluate(value)?),
+            _ => {
+                return Err(Error::Unknown(
+                    excerpt(text),
+                    "a choice of events; `help events` lists them",
+                ));
+            }
+        }
+    }
+    Ok(wish)
+}
+
+/// Where to begin so that only the last of those chosen are shown.
+fn first(context: &mut Context<'_>, wish: &Wish, oldest: u64, newest: u64) -> Result<u64, Error> {
+    let Some(mut missing) = wish.last else {
+        return Ok(oldest);
+    };
+    let mut first = newest.saturating_add(1);
+    while missing > 0 && first > oldest {
+        context.check_interrupt()?;
+        first -= 1;
+        let event = events(context)?.get(first);
+        missing -= u64::from(event.is_some_and(|event| wish.admits(&event)));
+    }
+    Ok(first)
+}
+
+fn row(out: &mut dyn Write, event: &Event, before: Option<u64>) -> Result<(), Error> {
+    let Event {
+        seq,
+        cycles,
+        pid,
+        cs,
+        cr3,
+        ..
+    } = *event;
+    write!(out, "{seq:>7} ")?;
+    match before {
+        // Another processor's counter may be behind.
+        Some(before) => write!(out, "{:>+12} ", cycles.wrapping_sub(before).cast_signed())?,
+        None => write!(out, "{:>12} ", "-")?,
+    }
+    write!(out, "pid {pid:<3} ")?;
+    match cs {
+        Some(cs) => write!(out, "ring {} ", cs & 3)?,
+        None => write!(out, "ring - ")?,
+    }
+    writeln!(out, "cr3 {} {}", PhysAddr(cr3), What(event))?;
+    Ok(())
+}
+
+fn events<'c>(context: &'c mut Context<'_>) -> Result<&'c mut dyn Events, Error> {
+    let events = context.target.events();
+    events.ok_or(Error::Lacks("record of events"))
+}

@@ -1,0 +1,33 @@
+//! `kill`: end a process, whatever it is doing.
+
+use core::fmt::Write;
+
+use crate::Error;
+use crate::command::{Args, Command, Context, Group};
+use crate::process::{Named, alive};
+
+pub(super) const COMMAND: Command = Command {
+    name: "kill",
+    group: Group::Processes,
+    usage: "<pid>",
+    summary: "end a process",
+    help: "Ends the process and gives back its memory. It is then dead until `wait`, or its parent, takes how it ended.",
+    examples: &[
+        ("kill 3", "end process 3"),
+        ("each name=spinner kill $pid", "end them all"),
+    ],
+    args: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let pid = args.pid(context)?;
+    args.done()?;
+    if pid == 0 {
+        return Err(Error::Said("process 0 is the kernel; `poweroff` ends it"));
+    }
+    let info = alive(context.target, pid)?;
+    context.processes()?.kill(pid).map_err(Error::Process)?;
+    writeln!(context.out, "{} was killed", Named::of(&info))?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `spawn`: start a program, and stay with it or not.
+
+use core::fmt::Write;
+
+use heapless::Vec;
+
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::error::excerpt;
+use crate::foreground::attend;
+use crate::grammar::word::Word;
+use crate::process::{Named, info, status_word};
+use crate::{Error, Exit, Pid, ProcessError};
+
+pub(super) const COMMAND: Command = Command {
+    name: "spawn",
+    group: Group::Processes,
+    usage: "<program> [argument...] [&]",
+    summary: "start a program",
+    help: "Starts a program in a process of its own, with these arguments, and shows what it writes as it comes, control characters as `\\xNN`. Keys are for it while it reads, a line at a time; Ctrl-D ends its input, and Ctrl-C kills it. If it does not exit with code 0, the command says how it ended, and fails. `$_` becomes its status: the exit code, or 0x100 if it was killed, or 0x200 and the vector of its fault.\nWith `&` at the end, says its pid (which `$_` becomes) and goes on at once. The process runs whenever the shell waits. What it writes is shown before the next prompt, each line with its pid, or by `wait`.",
+    examples: &[
+        ("spawn hello", "the way into ring 3 and back"),
+        ("spawn echo 'one word' two", "arguments"),
+        (
+            "spawn counter &; map $_",
+            "start it, and look at its tables",
+        ),
+    ],
+    args: &[ArgKind::Program, ArgKind::Any],
+    run,
+};
+
+/// As many arguments as can be given.
+const MOST: usize = 32;
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let program = args.word().ok_or(Error::Missing("program"))?;
+    let mut words = Vec::<&str, MOST>::new();
+    let mut in_background = false;
+    while let Some(word) = args.word() {
+        if word == Word("&") {
+            in_background = true;
+            args.done()?;
+        } else if words.push(word.text()?).is_err() {
+            return Err(Error::Said("a program takes at most 32 arguments"));
+        }
+    }
+    let spawned = context.processes()?.spawn(program.text()?, &words);
+    let pid = spawned.map_err(|why| match why {
+        ProcessError::NoSuchProgram => Error::Unknown(
+            excerpt(program.text().unwrap_or(program.0)),
+            "a program; `programs` lists them",
+        ),
+        why => Error::Process(why),
+    })?;
+    match in_background {
+        true => {
+            context.state.value = pid.into();
+            let who = Named::of(&info(context.target, pid)?);
+            writeln!(context.out, "{who}")?;
+            Ok(())
+        }
+        false => stay(context, pid),
+    }
+}
+
+fn stay(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
+    let attended = attend(context, pid);
+    let processes = context.processes()?;
+    if attended.is_err() {
+        // It may have died at the very moment of the Ctrl-C.
+        let _ = processes.kill(pid);
+    }
+    // Whoever typed this has seen how it ended, or did not care to wait.
+    let reaped = processes.reap(pid);
+    let (who, exit) = attended?;
+    reaped.map_err(Error::Process)?;
+    context.state.value = status_word(exit);
+    match exit {
+        Exit::Code(0) => Ok(()),
+        exit => Err(Error::Ended(who, exit)),
+    }
+}

@@ -1,0 +1,218 @@
+//! `stacks`: every stack, whose it is, and whether the page below it stops an overflow.
+//!
+//! The books say where stacks are; this holds the page tables against them. A guard page that
+//! is mapped anywhere lets an overflow go on unnoticed.
+
+mod check;
+
+use core::fmt::Write;
+
+use crate::abilities::{StackInfo, StackKind, StackState, Stacks};
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::error::excerpt;
+use crate::process::Number;
+use crate::render::{Count, Size};
+use crate::{Error, Pid};
+
+pub(super) const COMMAND: Command = Command {
+    name: "stacks",
+    group: Group::Processes,
+    usage: "[verify | reserve COUNT | release]",
+    summary: "show every stack, and check the guard pages",
+    help: "Shows each kernel, exception (`ist`) and user stack: whether it is live or free, its range (both ends included) and size, the most of it that was ever in use, and whose it is. Of each, the guard page below (of user stacks also the page above) is looked up in the tables: of kernel and exception stacks in the master and in every live process, of user stacks in their own. A guard that is mapped, or of which the tables do not tell, has a line, and the command fails.\n`verify` shows only what is wrong, and looks at more: every page of a live stack must be mapped and writable, kernel stacks in every space to the same frame as in the master and not for user code; no page of a free or reserved one may be mapped. `$_` becomes the number of stacks.\n`reserve` gives out places of so many kernel stacks without memory behind them, so that the region grows; `release` takes them all back.",
+    examples: &[
+        ("stacks", "whose they are and how full"),
+        (
+            "stacks verify",
+            "is every one of them sound, in every space?",
+        ),
+        (
+            "stacks reserve 250; stacks verify; stacks release",
+            "beyond the first 16 MiB",
+        ),
+    ],
+    args: &[
+        ArgKind::Words(&["release", "reserve", "verify"]),
+        ArgKind::Any,
+    ],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let Some(word) = args.word() else {
+        return show(context, Depth::Guards);
+    };
+    match word.text()? {
+        "verify" => {
+            args.done()?;
+            show(context, Depth::Pages)
+        }
+        "reserve" => {
+            let count = args.number(context, "count")?;
+            args.done()?;
+            stacks(context)?.reserve(count).map_err(Error::Stack)?;
+            writeln!(context.out, "{} reserved", Count(count, "stack"))?;
+            Ok(())
+        }
+        "release" => {
+            args.done()?;
+            let count = stacks(context)?.release();
+            writeln!(context.out, "{} released", Count(count, "stack"))?;
+            Ok(())
+        }
+        _ => Err(Error::Unknown(
+            excerpt(word.0),
+            "verify, reserve or release",
+        )),
+    }
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// At the guard pages; and every stack has a row.
+    Guards,
+    /// At every page; and only what is wrong has a row.
+    Pages,
+}
+
+#[derive(Default)]
+struct Tally {
+    live: u64,
+    free: u64,
+    reserved: u64,
+    wrong: u64,
+    /// The reserved ones that have no row yet: the first and the last byte of them.
+    run: Option<(u64, StackInfo, StackInfo)>,
+}
+
+fn show(context: &mut Context<'_>, depth: Depth) -> Result<(), Error> {
+    stacks(context)?;
+    let mut tally = Tally::default();
+    for index in 0.. {
+        context.check_interrupt()?;
+        let Some(stack) = stacks(context)?.stack(index) else {
+            break;
+        };
+        let count = match stack.state {
+            StackState::Live => &mut tally.live,
+            StackState::Free => &mut tally.free,
+            StackState::Reserved => &mut tally.reserved,
+        };
+        *count = count.saturating_add(1);
+        if depth == Depth::Guards {
+            list(context, &mut tally, &stack)?;
+        }
+        let wrong = check::stack(context, &stack, depth)?;
+        tally.wrong = tally.wrong.saturating_add(wrong);
+    }
+    end_run(context, &mut tally)?;
+    let Tally {
+        live,
+        free,
+        reserved,
+        wrong,
+        ..
+    } = tally;
+    let all = live.saturating_add(free).saturating_add(reserved);
+    context.state.value = all;
+    write!(
+        context.out,
+        "{}: {live} live, {free} free",
+        Count(all, "stack")
+    )?;
+    if reserved > 0 {
+        write!(context.out, ", {reserved} reserved")?;
+    }
+    let spaces = check::spaces(context);
+    writeln!(
+        context.out,
+        "; looked up in the master and in {}",
+        Number(spaces)
+    )?;
+    match wrong {
+        0 => Ok(()),
+        wrong => Err(Error::Pages(wrong)),
+    }
+}
+
+/// The row of a stack. Reserved ones, of which there may be thousands, share one.
+fn list(context: &mut Context<'_>, tally: &mut Tally, stack: &StackInfo) -> Result<(), Error> {
+    if stack.state == StackState::Reserved {
+        tally.run = Some(match tally.run {
+            Some((count, first, _)) => (count.saturating_add(1), first, *stack),
+            None => (1, *stack, *stack),
+        });
+        return Ok(());
+    }
+    end_run(context, tally)?;
+    let StackInfo {
+        name,
+        owner,
+        bottom,
+        top,
+        kind,
+        state,
+        high_water,
+        ..
+    } = stack;
+    let size = Size(top.0.wrapping_sub(bottom.0));
+    let last = machine::VirtAddr(top.0.wrapping_sub(1));
+    let (kind, state) = (kind.name(), state.name());
+    let out = &mut context.out;
+    write!(out, "{kind:<6} {state:<8} {bottom}..{last} {size:>5} ")?;
+    match high_water {
+        Some(bytes) => write!(out, "used {bytes:>6}")?,
+        None => write!(out, "used      ?")?,
+    }
+    if let Some(pid) = owner {
+        write!(out, " pid {pid}")?;
+    }
+    if !name.is_empty() {
+        write!(out, " {name}")?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn end_run(context: &mut Context<'_>, tally: &mut Tally) -> Result<(), Error> {
+    if let Some((count, first, last)) = tally.run.take() {
+        let (bottom, last) = (first.bottom, machine::VirtAddr(last.top.0.wrapping_sub(1)));
+        writeln!(
+            context.out,
+            "{:<6} reserved {bottom}..{last} {}",
+            first.kind.name(),
+            Count(count, "stack")
+        )?;
+    }
+    Ok(())
+}
+
+fn stacks<'c>(context: &'c mut Context<'_>) -> Result<&'c mut dyn Stacks, Error> {
+    let stacks = context.target.stacks();
+    stacks.ok_or(Error::Lacks("record of stacks"))
+}
+
+/// The name of a space, for a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Master,
+    Process(Pid),
+    /// Of a user stack that nobody owns.
+    Own,
+}
+
+impl core::fmt::Display for Space {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Space::Master => f.write_str("the master"),
+            Space::Process(pid) => write!(f, "pid {pid}"),
+            Space::Own => f.write_str("its own space"),
+        }
+    }
+}
+
+/// Whether the stack is in every space, or in one.
+fn is_shared(stack: &StackInfo) -> bool {
+    stack.kind != StackKind::User
+}

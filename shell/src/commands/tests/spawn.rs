@@ -1,0 +1,266 @@
+//! `programs`, `spawn` in the foreground, and what a person is told of the background.
+
+use super::{failed, ok};
+use crate::testing::{Machine, Scripted, output};
+use crate::{Key, ProcessError, Processes as _, Shell, Status, framing};
+
+/// What a line prints, and the terminal and the machine as they are then.
+pub(super) fn typed(terminal: Scripted, line: &str) -> (Scripted, Machine, Status) {
+    let (mut terminal, mut machine) = (terminal, Machine::full());
+    let status = Shell::new().execute(line, &mut machine, &mut terminal);
+    (terminal, machine, status)
+}
+
+pub(super) fn terminal() -> Scripted {
+    Scripted::new(80, 24)
+}
+
+/// How a page fault of the test machine's program reads.
+pub(super) const DIED: &str = "died: #PF page fault at 0x0000_0000_0000_0010, error code 0x6 (W/R U/S), \
+                    rip 0x0000_0000_0040_0abc";
+
+#[test]
+fn programs_are_listed_with_the_sizes_of_their_files() {
+    let text = ok("programs");
+    assert!(text.starts_with("      1000  echo\n"), "{text}");
+    assert!(
+        text.ends_with("      9000  spinner\n9 programs\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_process_in_the_foreground_shows_what_it_writes_and_is_gone() {
+    assert_eq!(
+        ok("spawn hello; assert $_ == 0; ps"),
+        "hello\n0 processes\n"
+    );
+    assert_eq!(
+        ok("spawn echo 'one word' two \"&\" three"),
+        "one word|two|&|three\n"
+    );
+    assert_eq!(ok("spawn echo"), "\n");
+}
+
+#[test]
+fn one_that_does_not_end_well_says_how_and_fails() {
+    assert_eq!(
+        failed("spawn seven"),
+        "spawn: seven (pid 1) exited with code 7\n"
+    );
+    assert_eq!(
+        failed("spawn faulter; assert $_ == 0x20e; ps"),
+        format!("about to\nspawn: faulter (pid 1) {DIED}\n0 processes\n")
+    );
+    let (text, status) = output(&mut Machine::full(), "repeat 3 spawn seven");
+    assert!(
+        text.ends_with("repeat: stopped at round 1 of 3\n"),
+        "{text}"
+    );
+    assert_eq!(status, Status::Failed);
+}
+
+#[test]
+fn what_cannot_be_started_is_one_line_in_words() {
+    for (line, message) in [
+        ("spawn", "spawn: which program?"),
+        (
+            "spawn nothing",
+            "spawn: `nothing` is not a program; `programs` lists them",
+        ),
+        ("spawn hello & 1", "spawn: `1` is one argument too many"),
+        (
+            "spawn echo a'b'",
+            "spawn: quote all of a word or none of it",
+        ),
+    ] {
+        assert_eq!(failed(line), format!("{message}\n"));
+    }
+    let many = format!("spawn echo{}", " x".repeat(33));
+    assert_eq!(
+        failed(&many),
+        "spawn: a program takes at most 32 arguments\n"
+    );
+    for (why, message) in [
+        (ProcessError::NoMemory, "not enough free frames"),
+        (
+            ProcessError::TooMany,
+            "there are as many processes as there can be",
+        ),
+        (
+            ProcessError::NotAProgram("it is no ELF file"),
+            "the file cannot be started: it is no ELF file",
+        ),
+        (ProcessError::Refused("not now"), "not now"),
+    ] {
+        let mut machine = Machine::full();
+        machine.processes().refuses = Some(why);
+        let (text, status) = output(&mut machine, "spawn hello &");
+        assert_eq!(
+            (text, status),
+            (format!("spawn: {message}\n"), Status::Failed)
+        );
+    }
+}
+
+#[test]
+fn control_characters_and_torn_characters_of_a_process_are_shown_and_not_obeyed() {
+    let noise = "\\x1b[2J\\x0d\\x07\\xc2\\x9b\\xff字\n@end 1\nno end\\xe5\\xad\n";
+    assert_eq!(ok("spawn noise"), noise);
+
+    let mut shell = Shell::new();
+    let mut machine = Machine::full();
+    let mut wire = terminal().text("framing on\nspawn noise\n");
+    shell.run(&mut machine, &mut wire);
+    let lines: Vec<&str> = wire
+        .wire
+        .lines()
+        .skip_while(|line| !line.starts_with("@begin"))
+        .collect();
+    let shown: Vec<String> = noise.lines().map(|line| format!("|{line}")).collect();
+    assert_eq!(lines[0], "@begin 1 spawn noise");
+    assert_eq!(lines[1..4], shown);
+    assert!(lines[4].starts_with("@end 1 lines=3 "), "{lines:?}");
+}
+
+#[test]
+fn keys_go_to_a_process_that_reads_a_line_at_a_time() {
+    let keys = terminal()
+        .text("Adz")
+        .keys([Key::Backspace, Key::Char('a')]);
+    let keys = keys.text("\nBob the builder\n").keys([Key::Ctrl('d')]);
+    let (terminal, ..) = typed(keys, "spawn greeter; echo after");
+    assert_eq!(
+        terminal.screen.text().trim_end(),
+        "name? Ada\nhello Ada\nBob the builder\nhello Bob the builder\nbye\nafter"
+    );
+    // The end of the keys is the end of its input, and so is Ctrl-D; after text, it ends what
+    // was typed so far.
+    assert!(ok("spawn greeter").ends_with("name? bye\n"));
+    let keys = self::terminal()
+        .text("Ad")
+        .keys([Key::Ctrl('d'), Key::Ctrl('d')]);
+    let keys = keys.text("x");
+    let (terminal, ..) = typed(keys, "spawn greeter");
+    assert!(terminal.screen.text().contains("hello Ad\nbye"));
+    assert_eq!(terminal.keys.len(), 1, "the rest is for the shell");
+}
+
+#[test]
+fn keys_stay_with_the_shell_while_the_process_does_not_read() {
+    let mut machine = Machine::full();
+    let mut keys = terminal().text("spawn sleeper\necho typed ahead\n");
+    Shell::new().run(&mut machine, &mut keys);
+    assert!(
+        keys.screen
+            .text()
+            .contains("awake\nringwalk> echo typed ahead\ntyped ahead")
+    );
+}
+
+#[test]
+fn ctrl_u_and_odd_keys_on_a_line_for_a_process() {
+    let keys = terminal()
+        .text("wrong")
+        .keys([Key::Ctrl('u'), Key::Up, Key::Tab, Key::Backspace]);
+    let (terminal, ..) = typed(keys.text("right\n"), "spawn greeter");
+    assert!(
+        terminal
+            .screen
+            .text()
+            .starts_with("name? right\nhello right\nbye")
+    );
+    let long = "x".repeat(2000);
+    let (terminal, ..) = typed(self::terminal().text(&long).text("\n"), "spawn greeter");
+    assert!(terminal.screen.bells > 0);
+    assert!(
+        terminal
+            .wire
+            .contains(&format!("hello {}\n", "x".repeat(511)))
+    );
+}
+
+#[test]
+fn ctrl_c_kills_what_is_in_the_foreground_and_ends_the_line() {
+    let mut keys = terminal();
+    keys.interrupt_after = Some(20);
+    let (terminal, mut machine, status) = typed(keys, "spawn spinner; echo never");
+    assert_eq!(status, Status::Interrupted);
+    assert_eq!(terminal.wire, "\x1b[31mspawn: interrupted\x1b[0m\n");
+    assert_eq!(machine.processes().next(None), None);
+    // The same as a key, to a process that reads.
+    let keys = self::terminal().text("Ada").keys([Key::Ctrl('c')]);
+    let (terminal, mut machine, status) = typed(keys, "spawn greeter; echo never");
+    assert_eq!(status, Status::Interrupted);
+    assert!(!terminal.wire.contains("never"));
+    assert_eq!(machine.processes().next(None), None);
+    // And while it writes without end.
+    let mut keys = self::terminal();
+    keys.interrupt_after = Some(100);
+    let (_, mut machine, status) = typed(keys, "spawn flood");
+    assert_eq!(status, Status::Interrupted);
+    assert_eq!(machine.processes().next(None), None);
+}
+
+#[test]
+fn before_the_prompt_a_person_is_told_of_the_background() {
+    let mut machine = Machine::full();
+    machine.processes().child("spinner", &[], 0);
+    machine.processes().child("seven", &[], 0);
+    machine.processes().child("seven", &[], 1);
+    machine.processes().output_of(1, b"one\n\x1b[2Jtwo\xff");
+    let mut keys = terminal().text("wait 2\necho\n");
+    Shell::new().run(&mut machine, &mut keys);
+    assert_eq!(
+        keys.screen.text().trim_end(),
+        "[1] one\n[1] \\x1b[2Jtwo\\xff\nringwalk> wait 2\nseven (pid 2) exited with code 7\n\
+         ringwalk> echo\n\nringwalk>"
+    );
+
+    let mut keys =
+        terminal().text("spawn hello &\nwait 1\nps\n\nframing on\nspawn faulter &\nps\n");
+    let mut machine = Machine::full();
+    machine.processes().child("spinner", &[], 0);
+    Shell::new().run(&mut machine, &mut keys);
+    let text = keys.screen.text();
+    assert!(
+        text.contains("[2] hello\n[2] hello exited with code 0\nringwalk> ps\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("[2]").count(), 2, "once is enough");
+    let framed = keys.wire.split("@framed").nth(1).expect("framing begins");
+    for line in framed.lines().skip(1) {
+        let read = framing::Line::parse(line);
+        assert!(!matches!(read, framing::Line::Other(_)), "{line}");
+    }
+}
+
+#[test]
+fn a_flood_in_the_background_does_not_keep_the_prompt_away() {
+    let mut machine = Machine::full();
+    machine.processes().child("spinner", &[], 0);
+    machine.processes().output_of(1, &b"y\n".repeat(100_000));
+    let mut keys = terminal().text("echo here\n");
+    Shell::new().run(&mut machine, &mut keys);
+    assert!(keys.screen.text().contains("ringwalk> echo here\nhere\n"));
+}
+
+#[test]
+fn a_long_output_of_a_process_does_not_wait_for_a_key_but_the_next_command_does() {
+    let mut machine = Machine::full();
+    let mut keys = Scripted::new(80, 10).text("spawn flood; help\nq");
+    Shell::new().run(&mut machine, &mut keys);
+    assert_eq!(keys.shown.matches("-- more --").count(), 1);
+    let before = keys.shown.split("-- more --").next().unwrap_or("");
+    assert!(before.contains("Page tables and memory"));
+}
+
+#[test]
+fn tab_knows_the_programs() {
+    let mut machine = Machine::full();
+    let mut keys = terminal().text("spawn se\t\nspawn s\t\t\n");
+    Shell::new().run(&mut machine, &mut keys);
+    let text = keys.screen.text();
+    assert!(text.contains("spawn seven"), "{text}");
+    assert!(text.contains("seven    sleeper  spinner\n"), "{text}");
+}

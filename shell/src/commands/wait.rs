@@ -1,0 +1,55 @@
+//! `wait`: stay with a process until it ends, and let go of it.
+
+use core::fmt::Write;
+
+use crate::command::{Args, Command, Context, Group};
+use crate::foreground::attend;
+use crate::process::{Number, Pids, info, status_word};
+use crate::{Error, Pid};
+
+pub(super) const COMMAND: Command = Command {
+    name: "wait",
+    group: Group::Processes,
+    usage: "[pid]",
+    summary: "wait until a process ends, and say how",
+    help: "Shows what the process has written and nobody has seen, then what it writes, until it ends; then how it ended. Keys are for it while it reads; Ctrl-C stops the waiting and leaves the process alone. It then is off the books, unless it is the child of another process, which may want to know. Without a pid, waits for all that the shell has started, one after the other.\n`$_` becomes its status: the exit code, or 0x100 if it was killed, or 0x200 and the vector of its fault. That it did not end well is no failure of `wait`.",
+    examples: &[
+        ("spawn counter &; wait $_", "start it, then wait for it"),
+        ("wait 3; assert $_ == 0x20e", "did it die of a page fault?"),
+        ("wait", "until everything has ended"),
+    ],
+    args: &[],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.peek().is_some() {
+        let pid = args.pid(context)?;
+        args.done()?;
+        info(context.target, pid)?;
+        return wait(context, pid);
+    }
+    let mut pids = Pids::all(context.target)?;
+    let mut count = 0_u64;
+    while let Some(info) = pids.next(context.target) {
+        if info.parent == 0 {
+            count = count.saturating_add(1);
+            wait(context, info.pid)?;
+        }
+    }
+    if count != 1 {
+        writeln!(context.out, "{}", Number(count))?;
+    }
+    Ok(())
+}
+
+fn wait(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
+    let (who, exit) = attend(context, pid)?;
+    let parent = info(context.target, pid)?.parent;
+    if parent == 0 {
+        context.processes()?.reap(pid).map_err(Error::Process)?;
+    }
+    context.state.value = status_word(exit);
+    writeln!(context.out, "{who} {exit}")?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What the commands about processes have in common: how one is named, found and missed.
+
+use core::fmt;
+
+use crate::command::Context;
+use crate::{Error, Exit, Pid, ProcessInfo, ProcessName, Processes, Target};
+
+/// A process as a message names it: `hello (pid 3)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: ProcessName,
+    pub(crate) pid: Pid,
+}
+
+impl Named {
+    pub(crate) fn of(info: &ProcessInfo) -> Self {
+        Named {
+            name: info.name.clone(),
+            pid: info.pid,
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+/// How many processes there are: `1 process`, `2 processes`.
+pub(crate) struct Number(pub(crate) u64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "es" };
+        write!(f, "{} process{plural}", self.0)
+    }
+}
+
+/// The processes of a target that has some.
+pub(crate) fn processes(target: &mut dyn Target) -> Result<&mut dyn Processes, Error> {
+    target.processes().ok_or(Error::Lacks("processes"))
+}
+
+/// The pid with this value.
+pub(crate) fn pid(value: u64) -> Result<Pid, Error> {
+    Pid::try_from(value).map_err(|_| Error::NoProcess(value))
+}
+
+/// What is known about a process, dead or alive.
+pub(crate) fn info(target: &mut dyn Target, pid: Pid) -> Result<ProcessInfo, Error> {
+    processes(target)?
+        .info(pid)
+        .ok_or(Error::NoProcess(pid.into()))
+}
+
+/// What is known about a process that is alive.
+pub(crate) fn alive(target: &mut dyn Target, pid: Pid) -> Result<ProcessInfo, Error> {
+    let info = info(target, pid)?;
+    match info.state.exit() {
+        Some(exit) => Err(Error::DeadProcess(Named::of(&info), exit)),
+        None => Ok(info),
+    }
+}
+
+/// The processes there are when this is called, by ascending pid; those that come later, while
+/// the first ones are being looked at, are not among them, so this ends.
+pub(crate) struct Pids {
+    after: Option<Pid>,
+    last: Option<Pid>,
+}
+
+impl Pids {
+    pub(crate) fn all(target: &mut dyn Target) -> Result<Pids, Error> {
+        let processes = processes(target)?;
+        let mut last = None;
+        while let Some(pid) = processes.next(last).filter(|pid| last < Some(*pid)) {
+            last = Some(pid);
+        }
+        Ok(Pids { after: None, last })
+    }
+
+    /// The next of them that still exists.
+    pub(crate) fn next(&mut self, target: &mut dyn Target) -> Option<ProcessInfo> {
+        loop {
+            let processes = target.processes()?;
+            let pid = processes.next(self.after)?;
+            if Some(pid) > self.last || Some(pid) <= self.after {
+                return None;
+            }
+            self.after = Some(pid);
+            if let Some(info) = processes.info(pid) {
+                return Some(info);
+            }
+        }
+    }
+}
+
+/// How a process ended as one number, as the system call `wait` says it: the code, 0x100 if it
+/// was killed, or 0x200 and the vector of the fault.
+pub(crate) fn status_word(exit: Exit) -> u64 {
+    match exit {
+        Exit::Code(code) => code.into(),
+        Exit::Killed => 0x100,
+        Exit::Fault { vector, .. } => 0x200 | u64::from(vector),
+    }
+}
+
+impl Context<'_> {
+    /// The processes of a target that has some.
+    pub(crate) fn processes(&mut self) -> Result<&mut dyn Processes, Error> {
+        processes(self.target)
+    }
+}

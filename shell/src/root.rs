@@ -1,0 +1,55 @@
+//! Roots of page tables, in every spelling.
+
+use machine::PhysAddr;
+
+use crate::command::Context;
+use crate::error::excerpt;
+use crate::{Error, Pid, process};
+
+/// A root as it is spelled everywhere: `cr3`, `master`, a number (the physical address of a
+/// PML4), a pid or `@name`.
+pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+    match text {
+        "cr3" => context.cr3(),
+        "master" => master(context),
+        _ if text.starts_with('@') => Err(Error::Lacks("snapshots")),
+        _ => match context.evaluate(text) {
+            Ok(value) if is_pid(text, value, context) => of_process(value, context),
+            Ok(at) => Ok(PhysAddr(at)),
+            Err(Error::NotANumber(_)) => Err(Error::Unknown(
+                excerpt(text),
+                "a root; that is cr3, master, a pid, or the physical address of a PML4",
+            )),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Whether a number in a root's place is a pid. No table is below 4096, so what is smaller is
+/// one, and so is what was written in decimal. A value that was computed is one if it cannot
+/// be the address of a table, and a process has it.
+fn is_pid(text: &str, value: u64, context: &mut Context<'_>) -> bool {
+    if value < 0x1000 {
+        return true;
+    }
+    let Some(processes) = context.target.processes() else {
+        return false;
+    };
+    let is_decimal = text.chars().all(|c| c.is_ascii_digit() || c == '_');
+    let is_computed = text.starts_with('$') || text.contains('(');
+    let mut exists = || Pid::try_from(value).is_ok_and(|pid| processes.info(pid).is_some());
+    is_decimal || (is_computed && !value.is_multiple_of(0x1000) && exists())
+}
+
+fn master(context: &Context<'_>) -> Result<PhysAddr, Error> {
+    context.target.master().ok_or(Error::Lacks("master table"))
+}
+
+fn of_process(pid: u64, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+    process::processes(context.target)?;
+    match pid {
+        // The kernel itself.
+        0 => master(context),
+        _ => Ok(process::alive(context.target, process::pid(pid)?)?.root),
+    }
+}
