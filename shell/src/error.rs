@@ -174,7 +174,7 @@ impl fmt::Display for Error {
             Error::Round(round, of) => write!(f, "stopped at round {round} of {of}"),
             Error::InterruptedRound(round) => write!(f, "interrupted in round {round}"),
             Error::Reported => write!(f, "a command in it failed"),
-            Error::NoProcess(pid) => write!(f, "there is no process {pid}; `ps` lists them"),
+            Error::NoProcess(pid) => write!(f, "there is no such process: {pid}; `ps` lists them"),
             Error::DeadProcess(who, exit) => write!(f, "{who} is dead: it {exit}"),
             Error::Gone(pid) => write!(f, "process {pid} is gone: its parent has taken its exit"),
             Error::Ended(who, exit) => write!(f, "{who} {exit}"),

@@ -45,13 +45,14 @@ impl fmt::Display for What<'_> {
     }
 }
 
-/// `0x0e #PF page fault`; of a number that is no vector, the number.
+/// `0x0e #PF page fault`; of a number that is no vector, the number, or SYSCALL.
 struct Vector(u64);
 
 impl fmt::Display for Vector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match u8::try_from(self.0) {
             Ok(vector) => write!(f, "{vector:#04x} {}", vectors::name(vector)),
+            Err(_) if self.0 == EventKind::BY_SYSCALL => f.write_str("SYSCALL"),
             Err(_) => write!(f, "{:#x}", self.0),
         }
     }
@@ -134,6 +135,12 @@ mod tests {
                 "trap-entry 0x20 interrupt from rip 0x0000_0000_0040_0004",
                 TrapEntry,
                 0x20,
+                0x40_0004,
+            ),
+            (
+                "trap-entry SYSCALL from rip 0x0000_0000_0040_0004",
+                TrapEntry,
+                0x100,
                 0x40_0004,
             ),
             ("system-call 1 write 0x1", SystemCall, 1, 1),

@@ -82,9 +82,9 @@ kinds! {
     StackSwitch = "stack-switch",
     /// About to return to ring 3 for the first time: a = RIP, b = RSP of the frame.
     Iretq = "iretq",
-    /// Entry from ring 3 through a gate: a = vector, b = RIP.
+    /// Entry from ring 3: a = vector or [`BY_SYSCALL`](EventKind::BY_SYSCALL), b = RIP.
     TrapEntry = "trap-entry",
-    /// Return from a trap to ring 3: a = vector, b = RIP.
+    /// Return from it to ring 3: a and b likewise.
     TrapExit = "trap-exit",
     /// A system call: a = number, b = first argument.
     SystemCall = "system-call",
@@ -109,6 +109,9 @@ kinds! {
 }
 
 impl EventKind {
+    /// What stands for the vector of an entry by SYSCALL, which has none and pushes no CS.
+    pub const BY_SYSCALL: u64 = 0x100;
+
     /// The kind with this number: `kind as u8` turned round.
     pub fn from_number(number: u8) -> Option<EventKind> {
         EventKind::ALL.get(usize::from(number)).copied()

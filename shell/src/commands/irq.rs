@@ -62,9 +62,13 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         };
         write!(
             context.out,
-            "line {line:>2} vector {vector:#04x} {masked:<6} {count:>10}  {device}"
+            "line {line:>2} vector {vector:#04x} {masked:<6} {count:>10}"
         )?;
-        let mut gap = if device.is_empty() { "" } else { ", " };
+        let mut gap = "  ";
+        if !device.is_empty() {
+            write!(context.out, "{gap}{device}")?;
+            gap = ", ";
+        }
         for (word, what) in [
             (lines.requested, "requested"),
             (lines.in_service, "in service"),

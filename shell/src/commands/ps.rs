@@ -71,7 +71,7 @@ fn row(out: &mut dyn Write, info: &ProcessInfo) -> Result<(), Error> {
         "{pid:>5} {parent:>6} {words:<8} {frames:>6} {ticks:>6} "
     )?;
     match state.exit() {
-        Some(exit) => writeln!(out, "{:<14} {rip} {name} {exit}", "-")?,
+        Some(exit) => writeln!(out, "{:<14} {:<21} {name} {exit}", "-", "-")?,
         None => writeln!(out, "{} {rip} {name}", info.root)?,
     }
     Ok(())

@@ -54,7 +54,10 @@ fn a_mistake_is_one_line_in_words() {
             "walk: `ffff8000` is not a number; hex is written 0xffff8000",
         ),
         ("walk $nothing", "walk: no register is called `$nothing`"),
-        ("walk 0 3", "walk: there is no process 3; `ps` lists them"),
+        (
+            "walk 0 3",
+            "walk: there is no such process: 3; `ps` lists them",
+        ),
         ("walk 0 @before", "walk: this target has no snapshots"),
         ("walk sym:main", "walk: this target has no symbols"),
         (

@@ -36,11 +36,11 @@ fn a_process_in_the_background_is_told_by_its_pid_and_waited_for() {
     assert_eq!(ok("wait"), "0 processes\n");
     assert_eq!(
         failed("wait 3"),
-        "wait: there is no process 3; `ps` lists them\n"
+        "wait: there is no such process: 3; `ps` lists them\n"
     );
     assert_eq!(
         failed("wait 1 << 40"),
-        "wait: there is no process 1099511627776; `ps` lists them\n"
+        "wait: there is no such process: 1099511627776; `ps` lists them\n"
     );
 }
 
@@ -65,7 +65,7 @@ fn the_child_of_a_process_is_left_to_it() {
     assert!(machine.processes().info(2).is_some());
     let (text, _) = output(&mut machine, "ps");
     assert!(text.contains(
-        "    2      1 dead          0      1 -              0x0000_0000_0040_0abc seven exited with code 7\n\
+        "    2      1 dead          0      1 -              -                     seven exited with code 7\n\
          2 processes: 1 ready, 1 dead\n"
     ), "{text}");
 }
@@ -82,7 +82,7 @@ fn kill_ends_a_process_once() {
     assert_eq!(failed("kill"), "kill: which process?\n");
     assert_eq!(
         failed("kill 9"),
-        "kill: there is no process 9; `ps` lists them\n"
+        "kill: there is no such process: 9; `ps` lists them\n"
     );
     assert!(failed("kill 0").contains("is the kernel"));
 }
@@ -103,7 +103,7 @@ fn a_process_is_a_root_wherever_one_is_asked_for() {
     assert_eq!(
         failed("spawn seven &; wait 1; walk 0 1"),
         "seven (pid 1)\nseven (pid 1) exited with code 7\n\
-         walk: there is no process 1; `ps` lists them\n"
+         walk: there is no such process: 1; `ps` lists them\n"
     );
     assert_eq!(
         failed("spawn seven &; kill 1; map 1"),
@@ -133,7 +133,7 @@ fn a_pid_of_any_size_is_told_from_the_address_of_a_table() {
     let (text, _) = output(&mut machine, "walk 0 0x1388; walk 0 4999");
     assert!(text.contains("no memory at 0x0000_0000_1000\n"), "{text}");
     assert!(
-        text.ends_with("walk: there is no process 4999; `ps` lists them\n"),
+        text.ends_with("walk: there is no such process: 4999; `ps` lists them\n"),
         "{text}"
     );
 }
@@ -162,7 +162,10 @@ fn what_in_cannot_do_is_one_line() {
     for (line, message) in [
         ("in", "in: which process?"),
         ("in 3", "in: which command?"),
-        ("in 3 regs", "in: there is no process 3; `ps` lists them"),
+        (
+            "in 3 regs",
+            "in: there is no such process: 3; `ps` lists them",
+        ),
         (
             "spawn seven &; kill 1; in 1 regs",
             "in: seven (pid 1) is dead: it was killed",
