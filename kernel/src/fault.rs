@@ -54,12 +54,9 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
     if !frame.is_from_user() {
         return from_kernel(vector, frame, cr2);
     }
-    events::record_with(
-        Kind::TrapEntry,
-        Some(frame.cs as u16),
-        frame.vector,
-        frame.rip,
-    );
+    // SYSCALL pushes nothing: the CS in its frame is the stub's, and proves nothing.
+    let cs = (!is_syscall).then_some(frame.cs as u16);
+    events::record_with(Kind::TrapEntry, cs, frame.vector, frame.rip);
     match vector {
         SYSTEM_CALL => process::system_call(frame),
         NMI | DOUBLE_FAULT | MACHINE_CHECK => from_kernel(vector, frame, cr2),

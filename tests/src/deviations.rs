@@ -19,8 +19,22 @@ pub const TLB_HIDES_PAT: Deviation = Deviation {
     what: "`info tlb` never shows bit 7 of a 4 KiB page's entry (its PAT bit)",
 };
 
+/// `int n` through a gate of DPL 0 pushes n*16+2 instead of n*8+2.
+pub const INT_GATE_CODE: Deviation = Deviation {
+    id: "D-12",
+    who: "QEMU 7.2 TCG",
+    what: "the #GP of `int n` through a DPL-0 gate has the error code n*16+2, not n*8+2",
+};
+
+/// A jump to a non-canonical address faults at the target instead of at the jump.
+pub const JUMP_RIP: Deviation = Deviation {
+    id: "D-04",
+    who: "QEMU 7.2 TCG",
+    what: "the RIP of a #GP for a jump to a non-canonical address is the target, not the jump",
+};
+
 /// All of them.
-pub const ALL: [Deviation; 1] = [TLB_HIDES_PAT];
+pub const ALL: [Deviation; 3] = [TLB_HIDES_PAT, INT_GATE_CODE, JUMP_RIP];
 
 impl Deviation {
     /// The bits of a leaf entry that `info tlb` can show, given the page size as printed.

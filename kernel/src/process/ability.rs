@@ -8,7 +8,7 @@ use shell::{
 };
 
 use super::spawn::{self, MOST_ARGUMENTS, STACK_BYTES, STACK_TOP};
-use super::{KERNEL, Process, State, exit, ramdisk, run_others, table};
+use super::{KERNEL, NOBODY, Process, State, exit, ramdisk, run_others, table};
 use crate::arch::descriptors::IST_STACKS;
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
@@ -73,7 +73,12 @@ impl Processes for LiveProcesses {
         let stack = process.stack;
         Some(ProcessInfo {
             pid,
-            parent: process.parent,
+            // Whoever outlived its parent belongs to the kernel.
+            parent: if process.parent == NOBODY {
+                KERNEL
+            } else {
+                process.parent
+            },
             name: process.name.clone(),
             state,
             root: process
@@ -178,7 +183,6 @@ impl Processes for LiveProcesses {
         } else {
             cpu::sleep_until_interrupt();
         }
-        cpu::without_interrupts(exit::sweep);
     }
 }
 

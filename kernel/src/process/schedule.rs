@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::{KERNEL, State, Table, table};
+use super::{KERNEL, State, Table, exit, table};
 use crate::arch::{cpu, descriptors, switch, user};
 use crate::devices::timer;
 use crate::events::{self, Kind};
@@ -33,7 +33,11 @@ pub(crate) fn preempt() {
 
 /// Lets the others have a turn each; called by the kernel's thread. False if none was ready.
 pub(crate) fn run_others() -> bool {
-    cpu::without_interrupts(give_way)
+    cpu::without_interrupts(|| {
+        let did = give_way();
+        exit::sweep();
+        did
+    })
 }
 
 /// Switches to the next thread that can run, and comes back when this one's turn is next.

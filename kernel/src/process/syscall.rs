@@ -32,7 +32,7 @@ type Answer = Result<u64, i64>;
 /// Carries out the system call that `frame` asks for and puts the result into it.
 pub(crate) fn system_call(frame: &mut TrapFrame) {
     let (number, first) = (frame.rax, frame.rdi);
-    events::record_with(Kind::SystemCall, Some(frame.cs as u16), number, first);
+    events::record(Kind::SystemCall, number, first);
     let answer = dispatch(frame);
     let result = match answer {
         Ok(value) => value,

@@ -5,8 +5,10 @@
 //! damages a guest boots its own.
 
 mod console;
+mod faults;
 mod machines;
 mod oracle;
+mod ring3;
 mod rough;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,7 +97,7 @@ fn main() -> Result<()> {
             ));
         }
         type Test = fn(&mut Guest) -> Result<()>;
-        let on_shared: [(&str, Test); 9] = [
+        let on_shared: [(&str, Test); 14] = [
             (
                 "map_agrees_with_info_tlb_line_by_line",
                 oracle::map_agrees_with_info_tlb,
@@ -126,6 +128,20 @@ fn main() -> Result<()> {
                 "ctrl_c_ends_a_running_command",
                 console::ctrl_c_ends_a_command,
             ),
+            ("the_switch_to_ring_3_leaves_its_evidence", ring3::evidence),
+            (
+                "a_stack_mapped_later_is_seen_by_ten_processes",
+                ring3::a_late_stack_is_seen_by_all,
+            ),
+            ("f02_misuse_is_refused", ring3::misuse_is_refused),
+            (
+                "two_thousand_processes_give_every_frame_back",
+                ring3::frames_come_back,
+            ),
+            (
+                "refused_frames_lose_nothing",
+                ring3::refused_frames_lose_nothing,
+            ),
         ];
         for (name, test) in on_shared {
             let shared = Arc::clone(&shared);
@@ -143,6 +159,11 @@ fn main() -> Result<()> {
             ("crashes_are_reported", machines::crashes_are_reported),
             ("memory_sizes", machines::memory_sizes),
             ("an_nmi_is_noted_and_survived", machines::nmi),
+            ("f01_every_kind_of_fault_in_ring_3", faults::each_kind),
+            (
+                "the_stack_region_grows_past_every_mark",
+                ring3::the_stack_region_grows,
+            ),
         ];
         for (name, test) in own {
             let built = Arc::clone(&built);
@@ -150,6 +171,13 @@ fn main() -> Result<()> {
                 test(&built, firmware)
             }));
         }
+    }
+    // Half an hour: only where it is asked for by name.
+    if arguments.filter.as_deref() == Some("soak") {
+        let built = Arc::clone(&built);
+        trials.push(trial("soak".to_owned(), move || {
+            ring3::soak(&built, Firmware::Bios)
+        }));
     }
     let uefi = Arc::clone(&built);
     trials.push(trial("uefi::no_screen".to_owned(), move || {
