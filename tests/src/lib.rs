@@ -8,4 +8,5 @@ pub mod monitor;
 pub mod random;
 pub mod readme;
 pub mod sample;
+mod sample_processes;
 pub mod transcript;

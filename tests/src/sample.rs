@@ -14,7 +14,9 @@ use machine::{
     Entry, MemoryType, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer,
     VirtAddr,
 };
-use shell::{Clock, Cpu, FrameTotals, Frames, Region, Target};
+use shell::{Clock, Cpu, FrameTotals, Frames, Processes, Region, Target};
+
+use crate::sample_processes::SampleProcesses;
 
 const KERNEL: u64 = 0xffff_8000_0000_0000;
 const PHYSMAP: u64 = 0xffff_8080_0000_0000;
@@ -46,6 +48,8 @@ static REGIONS: [Region; 4] = [
 /// The machine, as a target.
 pub struct Sample {
     machine: Simulated,
+    registers: Registers,
+    processes: SampleProcesses,
     cycles: u64,
 }
 
@@ -114,7 +118,14 @@ impl Sample {
         // push rbp; mov rbp, rsp; ud2
         machine.write(PhysAddr(0x7_3000), &[0x55, 0x48, 0x89, 0xe5, 0x0f, 0x0b]);
         descriptors(&mut machine);
-        Sample { machine, cycles: 0 }
+        let registers = registers(&machine);
+        let processes = SampleProcesses::new(&mut machine, registers);
+        Sample {
+            machine,
+            registers,
+            processes,
+            cycles: 0,
+        }
     }
 }
 
@@ -161,6 +172,34 @@ fn descriptors(machine: &mut Simulated) {
     machine.write_u64(PhysAddr(data + 0x1008 + 0x80 * 16), high);
 }
 
+/// What the processor holds: user code, interrupted.
+fn registers(machine: &Simulated) -> Registers {
+    Registers {
+        rax: 0x1234,
+        rip: 0x40_0004,
+        rsp: 0x7fff_ffff_ef00,
+        rflags: 0x202,
+        cs: 0x23,
+        ss: 0x1b,
+        tr: 0x28,
+        cr0: 0x8001_0013,
+        cr2: 0x80_0000_0010,
+        cr3: 0x1000,
+        cr4: 0x30_0020,
+        efer: 0xd00,
+        pat: machine.paging.pat,
+        gdtr: TablePointer {
+            base: KERNEL + 0x4000,
+            limit: 0x37,
+        },
+        idtr: TablePointer {
+            base: KERNEL + 0x5000,
+            limit: 0xfff,
+        },
+        ..Registers::default()
+    }
+}
+
 impl Target for Sample {
     fn name(&self) -> &str {
         "simulated"
@@ -194,6 +233,10 @@ impl Target for Sample {
         Some(self)
     }
 
+    fn processes(&mut self) -> Option<&mut dyn Processes> {
+        Some(&mut self.processes)
+    }
+
     fn build_id(&self) -> &str {
         "simulated"
     }
@@ -201,30 +244,7 @@ impl Target for Sample {
 
 impl Cpu for Sample {
     fn registers(&mut self) -> Registers {
-        Registers {
-            rax: 0x1234,
-            rip: 0x40_0004,
-            rsp: 0x7fff_ffff_ef00,
-            rflags: 0x202,
-            cs: 0x23,
-            ss: 0x1b,
-            tr: 0x28,
-            cr0: 0x8001_0013,
-            cr2: 0x80_0000_0010,
-            cr3: 0x1000,
-            cr4: 0x30_0020,
-            efer: 0xd00,
-            pat: self.machine.paging.pat,
-            gdtr: TablePointer {
-                base: KERNEL + 0x4000,
-                limit: 0x37,
-            },
-            idtr: TablePointer {
-                base: KERNEL + 0x5000,
-                limit: 0xfff,
-            },
-            ..Registers::default()
-        }
+        self.registers
     }
 }
 
