@@ -28,17 +28,19 @@ struct Record {
 }
 
 impl Record {
-    const EMPTY: Record = Record {
-        sequence: AtomicU64::new(0),
-        cycles: AtomicU64::new(0),
-        what: AtomicU64::new(0),
-        cr3: AtomicU64::new(0),
-        a: AtomicU64::new(0),
-        b: AtomicU64::new(0),
-    };
+    const fn empty() -> Record {
+        Record {
+            sequence: AtomicU64::new(0),
+            cycles: AtomicU64::new(0),
+            what: AtomicU64::new(0),
+            cr3: AtomicU64::new(0),
+            a: AtomicU64::new(0),
+            b: AtomicU64::new(0),
+        }
+    }
 }
 
-static RING: [Record; CAPACITY as usize] = [const { Record::EMPTY }; CAPACITY as usize];
+static RING: [Record; CAPACITY as usize] = [const { Record::empty() }; CAPACITY as usize];
 /// The sequence number of the next record; the first is 1.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static COST: AtomicU64 = AtomicU64::new(0);

@@ -106,9 +106,11 @@ pub(crate) fn die_of_fault(frame: &TrapFrame, vector: u8, cr2: u64) -> ! {
         u64::from(vector) | frame.error << 8,
         cr2,
     );
-    let error = vectors::has_error_code(vector)
-        .then_some(frame.error)
-        .unwrap_or(0);
+    let error = if vectors::has_error_code(vector) {
+        frame.error
+    } else {
+        0
+    };
     exit(Exit::Fault {
         vector,
         error,
