@@ -117,6 +117,7 @@ fn pack(files: &[(&str, Vec<u8>)]) -> anyhow::Result<Vec<u8>> {
         let mut header = tar::Header::new_ustar();
         header.set_path(name)?;
         header.set_size(bytes.len().try_into()?);
+        header.set_entry_type(tar::EntryType::Regular);
         header.set_mode(0o755);
         header.set_mtime(0);
         header.set_cksum();
