@@ -37,8 +37,14 @@ fn least(mut what: impl FnMut()) -> u64 {
 }
 
 fn main(_: Arguments) -> u8 {
-    println!("getpid by int 0x80: {}", least(|| drop(calls::pid_by(Door::Gate))));
-    println!("getpid by syscall: {}", least(|| drop(calls::pid_by(Door::Syscall))));
+    println!(
+        "getpid by int 0x80: {}",
+        least(|| _ = calls::pid_by(Door::Gate))
+    );
+    println!(
+        "getpid by syscall: {}",
+        least(|| _ = calls::pid_by(Door::Syscall))
+    );
     match fault() {
         Ok((copied, taken)) => {
             println!("page fault, page copied: {copied}");
