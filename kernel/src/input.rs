@@ -78,7 +78,7 @@ pub(crate) fn keyboard_interrupt() {
 }
 
 /// The next key, if there is one.
-fn take() -> Option<(Key, Source)> {
+pub(crate) fn take() -> Option<(Key, Source)> {
     with(|input| {
         if input.keys.len() < ROOM {
             input.drain_serial();

@@ -1,6 +1,6 @@
 //! The shell's terminal: both consoles at once.
 
-use shell::{Key, Sink, Terminal};
+use shell::{Key, Sink, Terminal, Typed};
 
 use crate::console;
 use crate::devices::{serial, timer};
@@ -31,6 +31,18 @@ impl Consoles {
         };
         Consoles { last, gave_way: 0 }
     }
+
+    /// Notes where a key came from; `None` if it was for the screen's scrollback. A serial
+    /// terminal has its own.
+    fn typed(&mut self, key: Key, source: Source) -> Option<Key> {
+        self.last = source;
+        match (key, source) {
+            (Key::PageUp, Source::Keyboard) => console::scroll(true),
+            (Key::PageDown, Source::Keyboard) => console::scroll(false),
+            _ => return Some(key),
+        }
+        None
+    }
 }
 
 impl Terminal for Consoles {
@@ -40,14 +52,20 @@ impl Terminal for Consoles {
                 console::show();
             }
             let (key, source) = input::wait();
-            self.last = source;
-            // A serial terminal has its own scrollback; the screen's is here.
-            match (key, source) {
-                (Key::PageUp, Source::Keyboard) => console::scroll(true),
-                (Key::PageDown, Source::Keyboard) => console::scroll(false),
-                _ => return Some(key),
+            if let Some(key) = self.typed(key, source) {
+                return Some(key);
             }
         }
+    }
+
+    fn poll(&mut self) -> Typed {
+        console::show_sometimes();
+        while let Some((key, source)) = input::take() {
+            if let Some(key) = self.typed(key, source) {
+                return Typed::Key(key);
+            }
+        }
+        Typed::Nothing
     }
 
     fn write(&mut self, sink: Sink, text: &str) {

@@ -14,6 +14,10 @@ use crate::{Error, Exit, Key, Pid, ProcessInfo, ProcessState, Target, Typed};
 /// Stays with a process until it is dead; how it ended. Its exit has not been taken. Fails on
 /// Ctrl-C, with the process as it is.
 pub(crate) fn attend(context: &mut Context<'_>, pid: Pid) -> Result<(Named, Exit), Error> {
+    // A script's next line is not this program's input.
+    if context.state.framed {
+        processes(context.target)?.end_input(pid);
+    }
     let pages = context.out.without_pauses();
     let result = until_dead(context, pid);
     context.out.finish_line();

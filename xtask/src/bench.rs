@@ -105,6 +105,7 @@ pub fn run(
             outcome = Outcome::Failed;
         }
     }
+    crate::count::run(built)?;
     Ok(outcome)
 }
 

@@ -11,9 +11,10 @@ use crate::arch::descriptors::{USER_CODE, USER_DATA};
 use crate::arch::entry::TrapFrame;
 use crate::events::{self, Kind};
 
-/// RFLAGS bits that ring 3 may have: the status flags, TF, DF, RF, AC and ID. IF and the fixed
-/// bit 1 are always set; IOPL, NT and VM never are.
-const ALLOWED_FLAGS: u64 = 0x0025_0dd5;
+/// RFLAGS bits that ring 3 may have: the status flags, TF, DF, NT, RF, AC and ID. IF and the
+/// fixed bit 1 are always set; IOPL and VM never are. NT is harmless here: it is the one in the
+/// current RFLAGS that IRETQ looks at, and every entry has cleared that.
+const ALLOWED_FLAGS: u64 = 0x0025_4dd5;
 const FORCED_FLAGS: u64 = 0x202;
 const GENERAL_PROTECTION: u8 = 13;
 

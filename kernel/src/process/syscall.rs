@@ -5,7 +5,7 @@
 use shell::{Exit, ProcessError};
 
 use super::spawn::{self, FIRST_MAP, MOST_ARGUMENTS};
-use super::user_memory::{copy_in, copy_out, prepare_out};
+use super::user_memory::{check_in, copy_in, copy_out, prepare_out};
 use super::{State, current_pid, exit, fork, schedule, table};
 use crate::arch::entry::TrapFrame;
 use crate::devices::timer;
@@ -92,6 +92,12 @@ fn write(fd: u64, pointer: u64, length: u64) -> Answer {
         return Err(EBADF);
     }
     let length = length.min(MOST_WRITTEN);
+    // All of it or nothing: a bad pointer must not be half obeyed.
+    with_current(|process| {
+        let space = process.space.as_ref().ok_or(ESRCH)?;
+        let bytes = usize::try_from(length).map_err(|_| EINVAL)?;
+        check_in(space, pointer, bytes).map_err(|_| EFAULT)
+    })?;
     let mut done = 0;
     while done < length {
         let mut chunk = [0; 256];
@@ -122,18 +128,21 @@ fn read(fd: u64, pointer: u64, length: u64) -> Answer {
     if fd != 0 {
         return Err(EBADF);
     }
-    let length = usize::try_from(length).unwrap_or(usize::MAX).min(1024);
+    // Checked as far as a `write` would be; a line is never longer than the buffer for input.
+    let checked = usize::try_from(length.min(MOST_WRITTEN)).unwrap_or(0);
+    let length = checked.min(super::INPUT);
     loop {
         let taken = with_current(|process| {
             let line = process.input.iter().position(|&byte| byte == b'\n');
-            let ready = line.is_some() || process.input_ended || process.input.len() >= 1024;
+            let ready =
+                line.is_some() || process.input_ended || process.input.len() >= super::INPUT;
             let count = line.map_or(process.input.len(), |end| end + 1).min(length);
             let space = process.space.as_mut().ok_or(ESRCH)?;
-            prepare_out(space, pointer, length).map_err(|_| EFAULT)?;
+            prepare_out(space, pointer, checked).map_err(|_| EFAULT)?;
             if !ready {
                 return Ok(None);
             }
-            let mut buffer = [0; 1024];
+            let mut buffer = [0; super::INPUT];
             let bytes = buffer.get_mut(..count).unwrap_or_default();
             for (to, from) in bytes.iter_mut().zip(&process.input) {
                 *to = *from;

@@ -30,6 +30,18 @@ pub(crate) fn copy_in(space: &Space, va: u64, to: &mut [u8]) -> Result<(), BadPo
     Ok(())
 }
 
+/// Whether the process may read all of `bytes` at `va`.
+pub(crate) fn check_in(space: &Space, va: u64, bytes: usize) -> Result<(), BadPointer> {
+    check_range(va, bytes)?;
+    let end = va + bytes as u64;
+    let mut page = va & !(PAGE - 1);
+    while page < end {
+        let _ = space.user_leaf(page).ok_or(BadPointer)?;
+        page += PAGE;
+    }
+    Ok(())
+}
+
 /// Whether the process may write all of `bytes` at `va`; pages that wait to be copied are.
 pub(crate) fn prepare_out(space: &mut Space, va: u64, bytes: usize) -> Result<(), BadPointer> {
     check_range(va, bytes)?;
