@@ -62,6 +62,7 @@ fn what_the_page_says_of_a_process_is_what_programs_check() {
         format!("MXCSR {:#x}", abi::START_MXCSR),
         format!("at most {} bytes", abi::ARGUMENTS_MOST),
         format!("at most {} KiB", abi::WRITE_MOST / 1024),
+        format!("the first {} bytes of a longer `read`", abi::READ_MOST),
         format!("{:#x} for a process that was killed", abi::KILLED),
         format!("{:#x} \\| vector", abi::FAULTED),
     ] {

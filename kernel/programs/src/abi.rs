@@ -124,5 +124,7 @@ pub const START_FCW: u16 = 0x37f;
 
 /// How many bytes one `write` takes at most.
 pub const WRITE_MOST: u64 = 64 * 1024;
+/// How many bytes one `read` gives at most.
+pub const READ_MOST: u64 = 1024;
 /// How many bytes of arguments `spawn` takes at most.
 pub const ARGUMENTS_MOST: u64 = 1024;

@@ -12,7 +12,8 @@ programs::program!(main);
 /// A buffer as a pointer and a length.
 type Buffer = (u64, u64);
 
-/// Buffers with at least one byte that is not ours; `edge` is the end of a page before a hole.
+/// Buffers with at least one byte that is not ours among those that any call would look at; `edge`
+/// is the end of a page before a hole.
 fn hostile(edge: u64) -> [Buffer; 24] {
     let kernel = 0xffff_8000_0000_0000;
     [
@@ -28,8 +29,8 @@ fn hostile(edge: u64) -> [Buffer; 24] {
         // Across the end of a page, by a little and by a lot.
         (edge - 1, 2),
         (edge - 8, 16),
-        (edge - 4096, 4097),
-        (edge - 4096, 64 * 1024),
+        (edge - 512, 513),
+        (edge - 512, 64 * 1024),
         (edge, 1),
         // The last user page, and across the edge of the lower half.
         (abi::USER_END - 4096, 1),
