@@ -15,12 +15,14 @@ use crate::console::emergency;
 use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::memory::physmap::LiveMemory;
+use crate::memory::stacks;
 use crate::{input, panic, process, target};
 
 const DEBUG: u8 = 1;
 const NMI: u8 = 2;
 const BREAKPOINT: u8 = 3;
 const DOUBLE_FAULT: u8 = 8;
+const INVALID_TSS: u8 = 10;
 const PAGE_FAULT: u8 = 14;
 const MACHINE_CHECK: u8 = 18;
 
@@ -74,6 +76,9 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
 /// A trap that must not end a process: it came in ring 0, or it is the machine's.
 fn from_kernel(vector: u8, frame: &mut TrapFrame, cr2: u64) {
     match vector {
+        INVALID_TSS..=PAGE_FAULT if process::bad_frame(frame) => {
+            process::die_of_fault(frame, vector, cr2)
+        }
         NMI => {
             events::record_with(Kind::Nmi, Some(frame.cs as u16), frame.rip, 0);
             note(vector, frame);
@@ -172,6 +177,14 @@ fn print(out: &mut dyn fmt::Write, vector: u8, frame: &TrapFrame, cr2: u64) -> f
             write!(out, "{name} {} ", VirtAddr(*value))?;
         }
         writeln!(out)?;
+    }
+    if let Some((name, number)) = stacks::guard_at(cr2)
+        && (vector == DOUBLE_FAULT || vector == PAGE_FAULT)
+    {
+        writeln!(
+            out,
+            "CR2 is in the guard page of {name} stack {number}: the stack is used up"
+        )?;
     }
     if vector == PAGE_FAULT {
         explain_page_fault(out, frame, cr2)?;

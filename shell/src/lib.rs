@@ -42,7 +42,7 @@ mod virt;
 
 pub use abilities::{
     Event, EventKind, Events, Exit, Interrupts, Lines, Pid, ProcessError, ProcessInfo, ProcessName,
-    ProcessState, Processes, Program, StackError, StackInfo, StackKind, StackState, Stacks,
+    ProcessState, Processes, Program, StackError, StackInfo, StackKind, StackState, Stacks, Start,
 };
 pub use decoder::Decoder;
 use error::Error;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   0x00 null   0x08 kernel code   0x10 kernel data   0x18 user data   0x20 user code   0x28 TSS
+//!   0x38 user code, not present    0x40 user data, not present
 //! ```
 //!
 //! User data comes before user code because SYSRET takes SS = STAR[63:48]+8 and CS = +16.
@@ -86,7 +87,11 @@ impl Gate {
     }
 }
 
-static GDT: Once<GlobalDescriptorTable> = Once::new();
+static GDT: Once<GlobalDescriptorTable<16>> = Once::new();
+/// The user's code and data segments with P clear: what `iretq` shows #NP with. They are used
+/// for nothing else.
+const ABSENT_CODE: u64 = 0x00af_7b00_0000_ffff;
+const ABSENT_DATA: u64 = 0x00cf_7300_0000_ffff;
 static mut TSS: TaskStateSegment = TaskStateSegment::new();
 static mut IDT: [Gate; 256] = [Gate::ABSENT; 256];
 
@@ -97,12 +102,14 @@ pub(crate) fn load() {
     // SAFETY: the descriptor keeps only the address, and the TSS is never moved or dropped.
     let tss_descriptor = unsafe { Descriptor::tss_segment_unchecked(tss) };
     let gdt = GDT.call_once(|| {
-        let mut gdt = GlobalDescriptorTable::new();
+        let mut gdt = GlobalDescriptorTable::<16>::empty();
         gdt.append(Descriptor::kernel_code_segment());
         gdt.append(Descriptor::kernel_data_segment());
         gdt.append(Descriptor::user_data_segment());
         gdt.append(Descriptor::user_code_segment());
         gdt.append(tss_descriptor);
+        gdt.append(Descriptor::UserSegment(ABSENT_CODE));
+        gdt.append(Descriptor::UserSegment(ABSENT_DATA));
         gdt
     });
     gdt.load();

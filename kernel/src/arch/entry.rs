@@ -141,6 +141,7 @@ ringwalk_system_call_rsp:
 unsafe extern "C" {
     static ringwalk_stubs: u8;
     static ringwalk_system_call: u8;
+    static ringwalk_iretq: u8;
     static mut ringwalk_system_call_rsp: u64;
 }
 
@@ -216,6 +217,11 @@ impl TrapFrame {
 /// Where SYSCALL enters.
 pub(crate) fn system_call_entry() -> u64 {
     &raw const ringwalk_system_call as u64
+}
+
+/// The one IRETQ of the kernel.
+pub(crate) fn iretq_address() -> u64 {
+    &raw const ringwalk_iretq as u64
 }
 
 /// Sets the stack that SYSCALL's entry switches to.

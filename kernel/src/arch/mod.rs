@@ -5,6 +5,8 @@
     reason = "control registers, RFLAGS and HLT are only reachable through asm"
 )]
 pub(crate) mod cpu;
+#[expect(unsafe_code, reason = "the debug registers")]
+pub(crate) mod debug;
 #[expect(unsafe_code, reason = "loads the GDT, the TSS and the IDT")]
 pub(crate) mod descriptors;
 #[expect(

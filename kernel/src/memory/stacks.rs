@@ -155,6 +155,18 @@ pub(crate) fn ist_stack(index: u64) -> Stack {
     }
 }
 
+/// Whose guard page an address is in: `kernel` or `IST`, and which of them. Takes no lock.
+pub(crate) fn guard_at(address: u64) -> Option<(&'static str, u64)> {
+    let in_region = |base: u64, stride: u64, count: u64| {
+        let offset = address.checked_sub(base)?;
+        let is_guard = offset % stride < PAGE && offset / stride < count;
+        is_guard.then_some(offset / stride)
+    };
+    in_region(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64)
+        .map(|number| ("kernel", number))
+        .or_else(|| Some(("IST", in_region(IST_STACKS, IST_STACK_STRIDE, 4)? + 1)))
+}
+
 /// How many bytes of a kernel or IST stack have ever been used.
 pub(crate) fn high_water(stack: Stack) -> Option<u64> {
     used(&master_tables()?, stack.bottom, stack.top, UNUSED)

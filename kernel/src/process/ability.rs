@@ -4,7 +4,7 @@ use heapless::Vec;
 use machine::{PhysAddr, Registers, VirtAddr};
 use shell::{
     Exit, Pid, ProcessError, ProcessInfo, ProcessState, Processes, Program, StackError, StackInfo,
-    StackKind, StackState, Stacks,
+    StackKind, StackState, Stacks, Start,
 };
 
 use super::spawn::{self, MOST_ARGUMENTS, STACK_BYTES, STACK_TOP};
@@ -45,6 +45,16 @@ impl Processes for LiveProcesses {
             }
         }
         cpu::without_interrupts(|| spawn::spawn(KERNEL, program, &bytes))
+    }
+
+    fn change_start(&mut self, pid: Pid, start: Start) -> Result<(), ProcessError> {
+        let mut table = table();
+        let process = table.get(pid).ok_or(ProcessError::NoSuchProcess)?;
+        if process.state != State::Ready || !process.is_new {
+            return Err(ProcessError::Refused("the process has run already"));
+        }
+        process.start = start;
+        Ok(())
     }
 
     fn next(&mut self, after: Option<Pid>) -> Option<Pid> {

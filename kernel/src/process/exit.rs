@@ -4,8 +4,8 @@ use machine::{VirtAddr, vectors};
 use shell::{Exit, ProcessError};
 
 use super::{NOBODY, State, current_pid, schedule, table};
-use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
+use crate::arch::{cpu, debug};
 use crate::events::{self, Kind};
 use crate::memory::{master, stacks};
 
@@ -19,6 +19,7 @@ pub(crate) fn exit(how: Exit) -> ! {
         events::record(Kind::Cr3Load, old, root.0);
     }
     events::record(Kind::Exit, u64::from(pid), exit_word(how));
+    debug::no_breakpoints();
     bury(pid, how);
     loop {
         // The kernel's thread can always run, and nobody makes a dead process ready.

@@ -3,12 +3,13 @@
 //! A bad frame would fault in ring 0, at an instruction that is hard to look at; so it is
 //! refused here, and the process dies of the fault that the CPU would have raised.
 
-use shell::Exit;
+use shell::{Exit, Start};
 
 use super::space::USER_END;
-use super::{exit, table};
+use super::{KERNEL, current_pid, exit, table};
+use crate::arch::debug;
 use crate::arch::descriptors::{USER_CODE, USER_DATA};
-use crate::arch::entry::TrapFrame;
+use crate::arch::entry::{self, TrapFrame};
 use crate::events::{self, Kind};
 
 /// RFLAGS bits that ring 3 may have: the status flags, TF, DF, NT, RF, AC and ID. IF and the
@@ -31,11 +32,36 @@ pub(crate) fn leave(frame: &mut TrapFrame) {
 
 /// The first return of a thread: its state is loaded, then it goes.
 pub(crate) fn first_return(frame: &mut TrapFrame) {
+    let mut start = Start::default();
     if let Some(process) = table().current() {
         process.user.restore();
+        process.is_new = false;
+        start = process.start;
     }
-    check(frame);
+    let entry = frame.rip;
+    let changes = [
+        (start.cs, &mut frame.cs),
+        (start.ss, &mut frame.ss),
+        (start.rip, &mut frame.rip),
+        (start.rsp, &mut frame.rsp),
+        (start.rflags, &mut frame.rflags),
+    ];
+    for (change, word) in changes {
+        *word = change.unwrap_or(*word);
+    }
+    if !start.unchecked {
+        check(frame);
+    }
+    if start.breakpoint {
+        debug::break_at(entry);
+    }
     events::record_with(Kind::Iretq, Some(frame.cs as u16), frame.rip, frame.rsp);
+}
+
+/// Whether a fault in ring 0 is the IRETQ's, over a frame that was not checked: then the process
+/// dies of it, and the kernel lives.
+pub(crate) fn bad_frame(frame: &TrapFrame) -> bool {
+    current_pid() != KERNEL && frame.rip == entry::iretq_address()
 }
 
 /// Masks the flags; ends the process whose frame the CPU would not take.

@@ -22,7 +22,7 @@ mod user_memory;
 
 pub(crate) use ability::LiveProcesses;
 pub(crate) use exit::die_of_fault;
-pub(crate) use leave::{first_return, leave};
+pub(crate) use leave::{bad_frame, first_return, leave};
 pub(crate) use ramdisk::init as init_ramdisk;
 pub(crate) use schedule::{current_pid, preempt, run_others};
 pub(crate) use space::Space;
@@ -33,7 +33,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use heapless::String;
-use shell::Exit;
+use shell::{Exit, Start};
 use spin::{Mutex, MutexGuard};
 
 use crate::arch::user::UserState;
@@ -80,6 +80,9 @@ pub(crate) struct Process {
     /// Where its kernel stack stands while it does not run.
     kernel_rsp: u64,
     user: UserState,
+    /// It has not been in ring 3 yet, and how it shall get there.
+    is_new: bool,
+    start: Start,
     /// Where the next `map` goes.
     next_map: u64,
     ticks: u64,

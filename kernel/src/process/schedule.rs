@@ -135,8 +135,8 @@ fn outgoing(table: &mut Table, pid: u32) -> *mut u64 {
     }
     match table.get(pid) {
         Some(process) => {
-            process.user.save();
             events::record(Kind::SaveContext, cpu::rsp(), 0);
+            process.user.save();
             &raw mut process.kernel_rsp
         }
         None => user::nowhere(),

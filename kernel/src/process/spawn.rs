@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use heapless::{String, Vec};
-use shell::ProcessError;
+use shell::{ProcessError, Start};
 
 use super::elf::{self, LoadError};
 use super::space::{Space, SpaceError};
@@ -106,6 +106,8 @@ pub(super) fn finish(
         stack,
         kernel_rsp,
         user,
+        is_new: true,
+        start: Start::default(),
         next_map,
         ticks: 0,
         output: VecDeque::with_capacity(OUTPUT),

@@ -11,6 +11,6 @@ mod stacks;
 pub use events::{Event, EventKind, Events};
 pub use interrupts::{Interrupts, Lines};
 pub use processes::{
-    Exit, Pid, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program,
+    Exit, Pid, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Start,
 };
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};

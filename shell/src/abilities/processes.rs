@@ -30,6 +30,18 @@ pub trait Processes {
     /// No such program, or not the means for another process; then nothing has changed.
     fn spawn(&mut self, program: &str, arguments: &[&str]) -> Result<Pid, ProcessError>;
 
+    /// Changes how a process that has not run yet enters ring 3.
+    ///
+    /// # Errors
+    ///
+    /// It has run, or is none, or this target cannot.
+    fn change_start(&mut self, pid: Pid, start: Start) -> Result<(), ProcessError> {
+        let _ = (pid, start);
+        Err(ProcessError::Refused(
+            "this target cannot change how a process starts",
+        ))
+    }
+
     /// The process with the lowest pid above `after`, of all that are alive or dead but not
     /// reaped; pid 0 is not among them.
     fn next(&mut self, after: Option<Pid>) -> Option<Pid>;
@@ -69,6 +81,25 @@ pub trait Processes {
     /// Lets every process that can run do so for a round, or sleeps until the next interrupt
     /// if none can.
     fn run(&mut self);
+}
+
+/// How a process enters ring 3, where that is not as usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The words of the frame that IRETQ takes.
+    pub cs: Option<u64>,
+    /// The same.
+    pub ss: Option<u64>,
+    /// The same.
+    pub rip: Option<u64>,
+    /// The same.
+    pub rsp: Option<u64>,
+    /// The same.
+    pub rflags: Option<u64>,
+    /// The kernel does not look at the frame; the CPU will.
+    pub unchecked: bool,
+    /// A breakpoint on the program's first instruction.
+    pub breakpoint: bool,
 }
 
 /// A program that can be started.

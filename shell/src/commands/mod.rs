@@ -15,6 +15,7 @@ pub(crate) mod help;
 mod history;
 mod idt;
 mod inside;
+mod iretq;
 mod irq;
 mod kill;
 mod map;
@@ -54,6 +55,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &events::COMMAND,
     &programs::COMMAND,
     &spawn::COMMAND,
+    &iretq::COMMAND,
     &ps::COMMAND,
     &wait::COMMAND,
     &kill::COMMAND,

@@ -44,14 +44,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             return Err(Error::Said("a program takes at most 32 arguments"));
         }
     }
-    let spawned = context.processes()?.spawn(program.text()?, &words);
-    let pid = spawned.map_err(|why| match why {
-        ProcessError::NoSuchProgram => Error::Unknown(
-            excerpt(program.text().unwrap_or(program.0)),
-            "a program; `programs` lists them",
-        ),
-        why => Error::Process(why),
-    })?;
+    let pid = start(context, program, &words)?;
     match in_background {
         true => {
             context.state.value = pid.into();
@@ -63,7 +56,24 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
 }
 
-fn stay(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
+/// Starts a program; says what a program is if there is none of this name.
+pub(super) fn start(
+    context: &mut Context<'_>,
+    program: Word<'_>,
+    arguments: &[&str],
+) -> Result<Pid, Error> {
+    let spawned = context.processes()?.spawn(program.text()?, arguments);
+    spawned.map_err(|why| match why {
+        ProcessError::NoSuchProgram => Error::Unknown(
+            excerpt(program.text().unwrap_or(program.0)),
+            "a program; `programs` lists them",
+        ),
+        why => Error::Process(why),
+    })
+}
+
+/// Stays with a process in the foreground until it ends, and fails if it ends badly.
+pub(super) fn stay(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
     let attended = attend(context, pid);
     let processes = context.processes()?;
     if attended.is_err() {

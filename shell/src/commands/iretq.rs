@@ -1,0 +1,81 @@
+//! `iretq`: start a program with a return frame of one's own making.
+//!
+//! For somebody whose kernel dies at IRETQ: put the frame it built here, and see which fault
+//! the CPU raises, where, and with which error code.
+
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::commands::spawn;
+use crate::error::excerpt;
+use crate::{Error, Start};
+
+pub(super) const COMMAND: Command = Command {
+    name: "iretq",
+    group: Group::Processes,
+    usage: "<program> [cs=N] [ss=N] [rip=N] [rsp=N] [rflags=N] [unchecked] [break]",
+    summary: "start a program with a changed return frame",
+    help: "Starts a program like `spawn`, but the frame that the first IRETQ to ring 3 takes is changed as given. Usually the kernel checks the frame before it uses it, and a bad one ends the process with the #GP that the CPU would raise. With `unchecked` the CPU gets the frame as it is: what it raises at the IRETQ, in ring 0, is caught and ends the process. RFLAGS are masked either way, but not with `unchecked`.\nWith `break` a hardware breakpoint (DR0) waits at the program's first instruction: #DB ends the process there, unless RF (0x10000) is set in the frame.",
+    examples: &[
+        ("iretq hello cs=0x10", "the kernel's data segment as CS"),
+        (
+            "iretq hello cs=0 unchecked",
+            "what the CPU says of a null CS",
+        ),
+        (
+            "iretq nothing rsp=0x8000_0000_0000",
+            "a stack pointer that is not canonical",
+        ),
+    ],
+    args: &[
+        ArgKind::Program,
+        ArgKind::Words(&[
+            "break",
+            "cs=",
+            "rflags=",
+            "rip=",
+            "rsp=",
+            "ss=",
+            "unchecked",
+        ]),
+    ],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let program = args.word().ok_or(Error::Missing("program"))?;
+    let mut start = Start::default();
+    while let Some(word) = args.word() {
+        let text = word.text()?;
+        match text.split_once('=') {
+            None if text == "unchecked" => start.unchecked = true,
+            None if text == "break" => start.breakpoint = true,
+            Some((name, value)) => {
+                let field = match name {
+                    "cs" => &mut start.cs,
+                    "ss" => &mut start.ss,
+                    "rip" => &mut start.rip,
+                    "rsp" => &mut start.rsp,
+                    "rflags" => &mut start.rflags,
+                    _ => return Err(unknown(text)),
+                };
+                *field = Some(context.evaluate(value)?);
+            }
+            None => return Err(unknown(text)),
+        }
+    }
+    let pid = spawn::start(context, program, &[])?;
+    if let Err(why) = context.processes()?.change_start(pid, start) {
+        let processes = context.processes()?;
+        // It has not run; nothing of it stays.
+        let _ = processes.kill(pid);
+        let _ = processes.reap(pid);
+        return Err(Error::Process(why));
+    }
+    spawn::stay(context, pid)
+}
+
+fn unknown(text: &str) -> Error {
+    Error::Unknown(
+        excerpt(text),
+        "a part of the frame; `help iretq` lists them",
+    )
+}
