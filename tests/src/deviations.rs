@@ -33,8 +33,15 @@ pub const JUMP_RIP: Deviation = Deviation {
     what: "the RIP of a #GP for a jump to a non-canonical address is the target, not the jump",
 };
 
+/// A use of the stack with a non-canonical RSP raises #GP(0) instead of #SS(0).
+pub const STACK_FAULT: Deviation = Deviation {
+    id: "D-05",
+    who: "QEMU 7.2 TCG",
+    what: "a stack access through a non-canonical RSP is #GP(0), not #SS(0)",
+};
+
 /// All of them.
-pub const ALL: [Deviation; 3] = [TLB_HIDES_PAT, INT_GATE_CODE, JUMP_RIP];
+pub const ALL: [Deviation; 4] = [TLB_HIDES_PAT, INT_GATE_CODE, JUMP_RIP, STACK_FAULT];
 
 impl Deviation {
     /// The bits of a leaf entry that `info tlb` can show, given the page size as printed.

@@ -5,6 +5,7 @@
 //! damages a guest boots its own.
 
 mod console;
+mod entry;
 mod faults;
 mod machines;
 mod oracle;
@@ -97,7 +98,7 @@ fn main() -> Result<()> {
             ));
         }
         type Test = fn(&mut Guest) -> Result<()>;
-        let on_shared: [(&str, Test); 14] = [
+        let on_shared: &[(&str, Test)] = &[
             (
                 "map_agrees_with_info_tlb_line_by_line",
                 oracle::map_agrees_with_info_tlb,
@@ -142,8 +143,25 @@ fn main() -> Result<()> {
                 "refused_frames_lose_nothing",
                 ring3::refused_frames_lose_nothing,
             ),
+            ("e04_iretq_with_a_bad_cs", entry::e04),
+            ("e05_iretq_with_a_bad_ss", entry::e05),
+            ("e06_iretq_with_cs_not_present", entry::e06),
+            ("e09_e18_flags_of_ring_3_are_kept", entry::e09_and_e18),
+            ("e10_iretq_with_any_rsp", entry::e10),
+            ("e11_flags_in_the_frame_are_masked", entry::e11),
+            ("e14_every_register_survives", entry::e14),
+            ("e15_the_state_of_a_new_process", entry::e15),
+            ("e16_segments_survive_a_switch", entry::e16),
+            ("e20_tf_in_ring_3_is_one_db", entry::e20),
+            ("e23_int_n_of_every_vector", entry::e23),
+            ("e24_a_breakpoint_on_the_first_instruction", entry::e24),
+            ("e25_privileged_instructions", entry::e25),
+            ("e26_popf_cannot_change_if_or_iopl", entry::e26),
+            ("e27_numbers_of_calls", entry::e27),
+            ("e28_hostile_pointers", entry::e28),
+            ("memory_until_there_is_none", entry::exhaustion),
         ];
-        for (name, test) in on_shared {
+        for &(name, test) in on_shared {
             let shared = Arc::clone(&shared);
             trials.push(trial(format!("{word}::{name}"), move || shared.with(test)));
         }
