@@ -64,11 +64,14 @@ struct Books {
     places: [Place; PLACES],
     /// One more than the highest place that was ever taken.
     end: usize,
+    /// No place below this one is free.
+    lowest: usize,
 }
 
 static BOOKS: Mutex<Books> = Mutex::new(Books {
     places: [Place::Free; PLACES],
     end: 0,
+    lowest: 0,
 });
 
 /// Maps a kernel stack at the lowest free place. Only leaf entries change, unless the region
@@ -112,6 +115,7 @@ pub(crate) fn reserve() -> Result<(), StackError> {
 /// Frees every reserved place; how many there were.
 pub(crate) fn release() -> u64 {
     let mut books = BOOKS.lock();
+    books.lowest = 0;
     let mut count = 0;
     for place in books
         .places
@@ -204,17 +208,23 @@ fn at_place(place: usize) -> Stack {
 
 fn take_place(what: Place) -> Result<usize, StackError> {
     let mut books = BOOKS.lock();
-    let free = books.places.iter().position(|place| *place == Place::Free);
-    let index = free.ok_or(StackError::RegionFull)?;
+    let mut places = books.places.iter().enumerate().skip(books.lowest);
+    let free = places.find(|(_, place)| **place == Place::Free);
+    let (index, _) = free.ok_or(StackError::RegionFull)?;
     if let Some(place) = books.places.get_mut(index) {
         *place = what;
     }
     books.end = books.end.max(index + 1);
+    books.lowest = index + 1;
     Ok(index)
 }
 
 fn set_place(index: usize, what: Place) {
-    if let Some(place) = BOOKS.lock().places.get_mut(index) {
+    let mut books = BOOKS.lock();
+    if what == Place::Free {
+        books.lowest = books.lowest.min(index);
+    }
+    if let Some(place) = books.places.get_mut(index) {
         *place = what;
     }
 }
