@@ -7,6 +7,7 @@ pub mod leaf;
 pub mod monitor;
 pub mod random;
 pub mod readme;
+pub mod remote;
 pub mod sample;
 mod sample_processes;
 pub mod transcript;

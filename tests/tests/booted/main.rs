@@ -11,6 +11,7 @@ mod machines;
 mod oracle;
 mod ring3;
 mod rough;
+mod stubs;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -190,6 +191,12 @@ fn main() -> Result<()> {
             }));
         }
     }
+    // The stubs are the same whoever booted them.
+    let bios = Arc::clone(&built);
+    trials.push(trial(
+        "bios::e17_an_nmi_at_every_instruction_of_the_stubs".to_owned(),
+        move || stubs::e17(&bios, Firmware::Bios),
+    ));
     // Half an hour: only where it is asked for by name.
     if arguments.filter.as_deref() == Some("soak") {
         let built = Arc::clone(&built);
