@@ -14,6 +14,7 @@
 #[cfg(any(test, feature = "simulated"))]
 extern crate std;
 
+mod access;
 mod address;
 pub mod bits;
 mod descriptors;
@@ -39,6 +40,7 @@ mod walk;
 #[cfg(test)]
 mod properties;
 
+pub use access::{Access, AccessKind, Controls, Verdict, Why, judge};
 pub use address::{PhysAddr, VirtAddr};
 pub use bits::{BitField, BitNames, BitTable};
 pub use descriptors::{Gate, GateKind, Selector, Tss64};

@@ -1,6 +1,7 @@
 //! Properties that must hold for any tables whatever, checked against a second reading of the
 //! manual that has nothing in common with the first.
 
+mod access;
 mod decode;
 mod interpreter;
 mod naive;

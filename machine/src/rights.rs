@@ -2,7 +2,8 @@
 //!
 //! Every level can only forbid, so the effective rights are those of all levels together
 //! (Intel SDM volume 3A, "Determination of Access Rights"). These are the rights the tables
-//! grant; CR0.WP, SMEP, SMAP and protection keys may forbid more and are not considered.
+//! grant; whether an access succeeds under CR0.WP, SMEP and SMAP is for [`judge`](crate::judge)
+//! to say.
 
 use core::fmt;
 
