@@ -10,12 +10,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use tests::leaf::hex;
 use tests::remote::{Register, Remote};
 use xtask::built::Built;
 use xtask::elf;
-use xtask::guest::{Firmware, Guest};
+use xtask::guest::{Failure, Firmware, Guest};
 
 use crate::ring3::{background, free_frames, ok};
 
@@ -81,19 +81,9 @@ pub(crate) fn e17(built: &Built, firmware: Firmware) -> Result<()> {
     let mut stubs = Stubs::attach(&mut guest)?;
 
     let canary = background(stubs.guest, "canary 15000")?;
-    let (stub, trap) = (at("ringwalk_stubs")?, at("ringwalk_trap")?);
-    let (system_call, back) = (at("ringwalk_system_call")?, at("ringwalk_trap_return")?);
-    stubs.cover("syscall", system_call, Who::WithGs, End::At(trap))?;
-    stubs.cover("int 0x80", stub + 0x80 * 16, Who::WithGs, End::At(trap))?;
-    stubs.cover(
-        "timer",
-        stub + 0x20 * 16,
-        Who::WithGsAndCs(BARE_CS),
-        End::At(trap),
-    )?;
-    stubs.cover("return", back, Who::WithGsAndCs(FRAME_CS), End::Ring3)?;
-    let (switch, first) = (at("ringwalk_switch")?, at("ringwalk_first_return")?);
-    stubs.cover("switch", switch, Who::WithGs, End::Outside(switch..first))?;
+    if let Err(error) = ways_of_canary(&mut stubs, &at) {
+        return Err(stubs.explain(error, canary));
+    }
     let said = ok(stubs.guest, &format!("wait {canary}"))?;
     ensure!(
         said.iter().any(|line| line.ends_with(UNHARMED)),
@@ -101,13 +91,14 @@ pub(crate) fn e17(built: &Built, firmware: Firmware) -> Result<()> {
     );
 
     // With an error code, and CR2 to be kept.
+    let (stub, trap) = (at("ringwalk_stubs")?, at("ringwalk_trap")?);
     let forker = background(stubs.guest, "forker 50")?;
     stubs.cover("page fault", stub + 14 * 16, Who::Anybody, End::At(trap))?;
     ok(stubs.guest, &format!("wait {forker}"))?;
 
     // What a process comes through once, before it has a base.
     let spawner = background(stubs.guest, "spawner 200")?;
-    let prepare = at("ringwalk_first_time")?;
+    let (first, prepare) = (at("ringwalk_first_return")?, at("ringwalk_first_time")?);
     stubs.cover("first return", first, Who::Anybody, End::At(prepare))?;
     let rest = stubs.caller_of(prepare)?;
     stubs.cover("its second half", rest, Who::Anybody, End::Ring3)?;
@@ -127,6 +118,20 @@ pub(crate) fn e17(built: &Built, firmware: Firmware) -> Result<()> {
     Ok(())
 }
 
+/// Those that a program which checks its registers comes through all the time.
+fn ways_of_canary(stubs: &mut Stubs<'_>, at: &dyn Fn(&str) -> Result<u64>) -> Result<()> {
+    let (gate, timer) = (0x80 * 16, 0x20 * 16);
+    let (stub, trap) = (at("ringwalk_stubs")?, at("ringwalk_trap")?);
+    let (system_call, back) = (at("ringwalk_system_call")?, at("ringwalk_trap_return")?);
+    let (switch, first) = (at("ringwalk_switch")?, at("ringwalk_first_return")?);
+    let (entered, saved) = (Who::WithGsAndCs(BARE_CS), Who::WithGsAndCs(FRAME_CS));
+    stubs.cover("syscall", system_call, Who::WithGs, End::At(trap))?;
+    stubs.cover("int 0x80", stub + gate, Who::WithGs, End::At(trap))?;
+    stubs.cover("timer", stub + timer, entered, End::At(trap))?;
+    stubs.cover("return", back, saved, End::Ring3)?;
+    stubs.cover("switch", switch, Who::WithGs, End::Outside(switch..first))
+}
+
 impl<'a> Stubs<'a> {
     /// Connects; the machine runs on.
     fn attach(guest: &'a mut Guest) -> Result<Self> {
@@ -140,6 +145,17 @@ impl<'a> Stubs<'a> {
             remote,
             covered: 0,
         })
+    }
+
+    /// Adds what the program has to say, should it have ended and the kernel live.
+    fn explain(self, error: Error, pid: u64) -> Error {
+        if error.is::<Failure>() || self.remote.detach().is_err() {
+            return error;
+        }
+        match self.guest.command(&format!("wait {pid}")) {
+            Ok(reply) => error.context(format!("ring 3: {:?} {:?}", reply.output, reply.errors)),
+            Err(_) => error,
+        }
     }
 
     /// An NMI at each instruction of a way, and one at the first behind it: one each time that
