@@ -1,6 +1,7 @@
 //! The commands, one file each, and the table that `help`, Tab and the manual are made from.
 
 mod assert;
+mod can;
 mod clear;
 mod cr;
 mod crash;
@@ -43,6 +44,7 @@ use crate::error::excerpt;
 /// Every command, in the order in which `help` lists them within their group.
 pub(crate) const COMMANDS: &[&Command] = &[
     &walk::COMMAND,
+    &can::COMMAND,
     &map::COMMAND,
     &x::COMMAND,
     &frames::COMMAND,

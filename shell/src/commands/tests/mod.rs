@@ -1,5 +1,6 @@
 //! What commands print, on a simulated machine with every ability, and with none.
 
+mod access;
 mod books;
 mod memory;
 mod processes;
