@@ -3,7 +3,7 @@
 use machine::{VirtAddr, vectors};
 use shell::{Exit, ProcessError};
 
-use super::{NOBODY, State, current_pid, schedule, table};
+use super::{NOBODY, State, abi, current_pid, schedule, table};
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, debug};
 use crate::events::{self, Kind};
@@ -124,7 +124,7 @@ pub(crate) fn die_of_fault(frame: &TrapFrame, vector: u8, cr2: u64) -> ! {
 pub(super) fn exit_word(how: Exit) -> u64 {
     match how {
         Exit::Code(code) => u64::from(code),
-        Exit::Killed => 0x100,
-        Exit::Fault { vector, .. } => 0x200 | u64::from(vector),
+        Exit::Killed => abi::KILLED,
+        Exit::Fault { vector, .. } => abi::FAULTED | u64::from(vector),
     }
 }

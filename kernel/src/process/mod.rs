@@ -5,6 +5,14 @@
 //! table below is only ever touched by one thread at a time, and its lock never waits.
 
 mod ability;
+// The programs' own copy of the numbers: there is no other.
+#[path = "../../programs/src/abi.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the programs, which need more of it"
+)]
+mod abi;
 mod elf;
 mod exit;
 mod fork;

@@ -10,7 +10,7 @@ use shell::{ProcessError, Start};
 
 use super::elf::{self, LoadError};
 use super::space::{Space, SpaceError};
-use super::{INPUT, OUTPUT, Process, State, ramdisk, table, user_memory};
+use super::{INPUT, OUTPUT, Process, State, abi, ramdisk, table, user_memory};
 use crate::arch::entry::TrapFrame;
 use crate::arch::switch;
 use crate::arch::user::UserState;
@@ -19,13 +19,13 @@ use crate::memory::layout::PAGE;
 use crate::memory::stacks::{self, Stack};
 
 /// The end of a program's stack; the page above it is never mapped.
-pub(crate) const STACK_TOP: u64 = 0x7fff_fff0_0000;
+pub(crate) const STACK_TOP: u64 = abi::STACK_END;
 /// Its size; the page below it is never mapped.
-pub(crate) const STACK_BYTES: u64 = 64 << 10;
+pub(crate) const STACK_BYTES: u64 = abi::STACK_BYTES;
 /// Where `map` begins to hand out addresses.
-pub(crate) const FIRST_MAP: u64 = 0x1000_0000_0000;
+pub(crate) const FIRST_MAP: u64 = abi::MAP_START;
 /// The longest arguments, each with its NUL.
-pub(crate) const MOST_ARGUMENTS: usize = 1024;
+pub(crate) const MOST_ARGUMENTS: usize = abi::ARGUMENTS_MOST as usize;
 
 impl From<LoadError> for ProcessError {
     fn from(why: LoadError) -> Self {

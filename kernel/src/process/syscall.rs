@@ -4,6 +4,7 @@
 
 use shell::{Exit, ProcessError};
 
+use super::abi::{self, EBADF, ECHILD, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSYS, ESRCH};
 use super::spawn::{self, FIRST_MAP, MOST_ARGUMENTS};
 use super::user_memory::{check_in, copy_in, copy_out, prepare_out};
 use super::{State, current_pid, exit, fork, schedule, table};
@@ -12,22 +13,13 @@ use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::memory::layout::PAGE;
 
-const ENOENT: i64 = 2;
-const ESRCH: i64 = 3;
-const EBADF: i64 = 9;
-const ECHILD: i64 = 10;
-const ENOMEM: i64 = 12;
-const EFAULT: i64 = 14;
-const EINVAL: i64 = 22;
-const ENOSYS: i64 = 38;
-
 /// The most bytes one `write` takes.
-const MOST_WRITTEN: u64 = 64 << 10;
+const MOST_WRITTEN: u64 = abi::WRITE_MOST;
 /// The most bytes one `map` gives.
 const MOST_MAPPED: u64 = 1 << 30;
 
 /// The result of a system call: what goes to RAX, or an errno.
-type Answer = Result<u64, i64>;
+type Answer = Result<u64, u64>;
 
 /// Carries out the system call that `frame` asks for and puts the result into it.
 pub(crate) fn system_call(frame: &mut TrapFrame) {
@@ -36,7 +28,7 @@ pub(crate) fn system_call(frame: &mut TrapFrame) {
     let answer = dispatch(frame);
     let result = match answer {
         Ok(value) => value,
-        Err(errno) => (-errno) as u64,
+        Err(errno) => errno.wrapping_neg(),
     };
     frame.rax = result;
     events::record(Kind::SystemReturn, number, result);
@@ -45,26 +37,26 @@ pub(crate) fn system_call(frame: &mut TrapFrame) {
 fn dispatch(frame: &TrapFrame) -> Answer {
     let (a, b, c, d) = (frame.rdi, frame.rsi, frame.rdx, frame.r10);
     match frame.rax {
-        0 => exit::exit(Exit::Code((a & 0xff) as u8)),
-        1 => write(a, b, c),
-        2 => read(a, b, c),
-        3 => {
+        abi::EXIT => exit::exit(Exit::Code((a & 0xff) as u8)),
+        abi::WRITE => write(a, b, c),
+        abi::READ => read(a, b, c),
+        abi::YIELD => {
             wait_as(State::Ready);
             Ok(0)
         }
-        4 => sleep(a),
-        5 => Ok(u64::from(current_pid())),
-        6 => spawn_program(a, b, c, d),
-        7 => wait(a),
-        8 => kill(a),
-        9 => map(a, b),
-        10 => unmap(a, b),
-        11 => fork::fork(frame).map(u64::from).map_err(errno),
+        abi::SLEEP => sleep(a),
+        abi::GETPID => Ok(u64::from(current_pid())),
+        abi::SPAWN => spawn_program(a, b, c, d),
+        abi::WAIT => wait(a),
+        abi::KILL => kill(a),
+        abi::MAP => map(a, b),
+        abi::UNMAP => unmap(a, b),
+        abi::FORK => fork::fork(frame).map(u64::from).map_err(errno),
         _ => Err(ENOSYS),
     }
 }
 
-fn errno(why: ProcessError) -> i64 {
+fn errno(why: ProcessError) -> u64 {
     match why {
         ProcessError::NoSuchProgram => ENOENT,
         ProcessError::NoSuchProcess | ProcessError::Dead => ESRCH,
@@ -82,7 +74,7 @@ fn wait_as(state: State) {
 }
 
 /// Runs `body` on the process that made the call and its space.
-fn with_current<R>(body: impl FnOnce(&mut super::Process) -> Result<R, i64>) -> Result<R, i64> {
+fn with_current<R>(body: impl FnOnce(&mut super::Process) -> Result<R, u64>) -> Result<R, u64> {
     let mut table = table();
     table.current().ok_or(ESRCH).and_then(body)
 }
