@@ -111,9 +111,12 @@ fn interrupt(vector: u8) {
 
 /// One line about an exception that the interrupted code survives.
 fn note(vector: u8, frame: &mut TrapFrame) {
-    // Nobody steps the kernel from inside; left set, TF would stop after every instruction.
+    // Nobody steps the kernel from inside; left set, TF would stop after every instruction. A
+    // program's own TF is its own.
     const TF: u64 = 1 << 8;
-    frame.rflags &= !TF;
+    if !frame.is_from_user() {
+        frame.rflags &= !TF;
+    }
     let _ = writeln!(
         emergency(),
         "\nnote: {} at RIP {}, going on",
