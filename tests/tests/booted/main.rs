@@ -4,6 +4,7 @@
 //! One guest of each firmware answers everything that leaves it as it was; what ends or
 //! damages a guest boots its own.
 
+mod access;
 mod console;
 mod entry;
 mod faults;
@@ -121,6 +122,10 @@ fn main() -> Result<()> {
                 oracle::halves_are_clean,
             ),
             ("guard_pages_are_unmapped", oracle::guard_pages_are_unmapped),
+            (
+                "can_foretells_the_faults_of_programs",
+                access::can_agrees_with_faults,
+            ),
             (
                 "keyboard_and_serial_type_into_one_shell",
                 console::keyboard_types_into_the_shell,
