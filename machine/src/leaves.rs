@@ -16,7 +16,7 @@ use crate::{
 /// at before they answer [`Progress::Working`], about.
 pub(crate) const PATIENCE: u32 = 4096;
 
-const fn entry_address(table: PhysAddr, index: u16) -> PhysAddr {
+pub(crate) const fn entry_address(table: PhysAddr, index: u16) -> PhysAddr {
     PhysAddr(table.0.wrapping_add(index as u64 * 8))
 }
 

@@ -3,7 +3,10 @@
 
 mod access;
 mod decode;
+mod diff;
+mod forest;
 mod interpreter;
 mod naive;
+mod side_by_side;
 mod tables;
 mod world;
