@@ -34,6 +34,7 @@ mod runs;
 mod segments;
 #[cfg(any(test, feature = "simulated"))]
 mod simulated;
+mod tables;
 pub mod vectors;
 mod virt;
 mod walk;
@@ -63,6 +64,7 @@ pub use runs::{Filter, Merge, Row, Run, Runs, runs};
 pub use segments::{Segment, SegmentKind};
 #[cfg(any(test, feature = "simulated"))]
 pub use simulated::Simulated;
+pub use tables::{Table, TableItem, Tables};
 pub use vectors::VectorKind;
 pub use virt::{VirtError, read_virt};
 pub use walk::{End, Step, Walk, walk};
