@@ -6,14 +6,15 @@
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use machine::{VirtAddr, bits, vectors};
+use machine::{Access, AccessKind, Controls, VirtAddr, bits, vectors};
 
-use crate::arch::cpu;
 use crate::arch::descriptors::SYSTEM_CALL;
 use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
+use crate::arch::{cpu, snapshot};
 use crate::console::emergency;
 use crate::devices::timer;
 use crate::events::{self, Kind};
+use crate::memory::layout::PAGE;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::stacks;
 use crate::{input, panic, process, target};
@@ -25,6 +26,10 @@ const DOUBLE_FAULT: u8 = 8;
 const INVALID_TSS: u8 = 10;
 const PAGE_FAULT: u8 = 14;
 const MACHINE_CHECK: u8 = 18;
+/// Bits of a page fault's error code.
+const WRITE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
+const FETCH: u64 = 1 << 4;
 
 /// Reports under way: a fault inside a report must not start another.
 static REPORTING: AtomicU32 = AtomicU32::new(0);
@@ -144,9 +149,9 @@ fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
 fn print(out: &mut dyn fmt::Write, vector: u8, frame: &TrapFrame, cr2: u64) -> fmt::Result {
     writeln!(
         out,
-        "\nfault: {}, vector {vector}, error code {:#x}",
+        "\nfault: {}, vector {vector}{}",
         vectors::name(vector),
-        frame.error
+        ErrorCode(vector, frame.error)
     )?;
     writeln!(
         out,
@@ -184,9 +189,17 @@ fn print(out: &mut dyn fmt::Write, vector: u8, frame: &TrapFrame, cr2: u64) -> f
     if let Some((name, number)) = stacks::guard_at(cr2)
         && (vector == DOUBLE_FAULT || vector == PAGE_FAULT)
     {
+        write!(out, "CR2 is in the guard page of {name} stack {number}")?;
+        // A push below the stack, not a stray pointer: RSP is there, too.
+        let used_up = frame.rsp.abs_diff(cr2) <= 2 * PAGE;
         writeln!(
             out,
-            "CR2 is in the guard page of {name} stack {number}: the stack is used up"
+            "{}",
+            if used_up {
+                ": the stack is used up"
+            } else {
+                ""
+            }
         )?;
     }
     if vector == PAGE_FAULT {
@@ -198,26 +211,69 @@ fn print(out: &mut dyn fmt::Write, vector: u8, frame: &TrapFrame, cr2: u64) -> f
 /// The error code in words, and the walk the CPU made.
 fn explain_page_fault(out: &mut dyn fmt::Write, frame: &TrapFrame, cr2: u64) -> fmt::Result {
     let va = VirtAddr(cr2);
-    let region = crate::memory::layout::regions()
-        .iter()
-        .find(|region| region.contains(va));
-    writeln!(
-        out,
-        "page fault ({}) at {va}, {}",
-        bits::PAGE_FAULT.names(frame.error),
-        region.map_or("no region of ours", |region| region.name)
-    )?;
+    let mut regions = crate::memory::layout::regions().iter();
+    let names = bits::PAGE_FAULT.names(frame.error);
+    write!(out, "page fault ({names}) at {va}")?;
+    match regions.find(|region| region.contains(va)) {
+        Some(region) => writeln!(out, " in {}", region.name)?,
+        None => writeln!(out)?,
+    }
     let root = machine::PhysAddr(cpu::cr3());
     let walk = machine::walk(&mut LiveMemory, &target::paging(), root, va);
     for step in walk.steps() {
-        writeln!(
+        write!(
             out,
-            "  {:4} {} [{:3}] {:016x}",
+            "{:4} {} [{:3}] {:016x} ",
             step.entry.level.name(),
             step.table,
             step.index,
-            step.entry.raw
+            step.entry.raw,
         )?;
+        match step.entry.is_present() {
+            true => writeln!(out, "{}", step.entry.rights())?,
+            false => writeln!(out, "absent")?,
+        }
     }
-    writeln!(out, "  walk ends: {:?}", walk.end())
+    let access = Access {
+        kind: match frame.error {
+            error if error & FETCH != 0 => AccessKind::Execute,
+            error if error & WRITE != 0 => AccessKind::Write,
+            _ => AccessKind::Read,
+        },
+        user: frame.error & USER != 0,
+    };
+    // What the tables say now; a stale translation would make the two disagree.
+    let controls = Controls::from_registers(&snapshot::registers());
+    match walk.end() {
+        machine::End::Mapped { at, rights, .. } => write!(out, "{va} -> {at} {rights}")?,
+        end => write!(out, "{va}: {end}")?,
+    }
+    writeln!(out, "; {}", Judged(machine::judge(&walk, access, controls)))
+}
+
+/// The error code, of vectors that have one.
+struct ErrorCode(u8, u64);
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match vectors::has_error_code(self.0) {
+            true => write!(f, ", error code {:#x}", self.1),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A verdict in words, beside the fault that has happened.
+struct Judged(machine::Verdict);
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.error_code() {
+            Some(code) => write!(f, "the tables forbid it, error code {code:#x}"),
+            None if self.0.is_allowed() == Some(true) => {
+                f.write_str("the tables allow it: the CPU used an older translation")
+            }
+            None => f.write_str("the tables do not say"),
+        }
+    }
 }

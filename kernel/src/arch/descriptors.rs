@@ -9,6 +9,7 @@
 //! #DF, NMI, #MC and #DB each run on an IST stack of their own; #PF has none, since a second
 //! one on the same IST would overwrite the first.
 
+use core::arch::asm;
 use core::ptr;
 
 use spin::Once;
@@ -128,6 +129,9 @@ pub(crate) fn load() {
     unsafe { GS::set_reg(SegmentSelector(0)) };
     // SAFETY: selector 0x28 is an available 64-bit TSS in the table just loaded, loaded once.
     unsafe { load_tss(SegmentSelector(TSS_SELECTOR)) };
+    // What a reset leaves in LDTR is a usable table at address 0.
+    // SAFETY: a null selector makes every reference to the LDT a #GP; nobody has one.
+    unsafe { asm!("lldt {:x}", in(reg) 0u16, options(nostack, preserves_flags)) };
     for vector in 0..=255u8 {
         set_gate(vector, 0);
     }

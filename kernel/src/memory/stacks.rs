@@ -105,11 +105,43 @@ pub(crate) fn free_kernel_stack(stack: Stack) {
     set_place(place as usize, Place::Free);
 }
 
-/// Takes the lowest free place without backing it, but with its tables; for tests of growth.
-pub(crate) fn reserve() -> Result<(), StackError> {
+/// Takes so many of the lowest free places without backing them, but with their tables; for tests
+/// of growth. All of them or none.
+pub(crate) fn reserve(count: u64) -> Result<(), StackError> {
     let mut tables = master_tables().ok_or(StackError::NoFrame)?;
-    let place = take_place(Place::Reserved)?;
-    prepare(&mut tables, at_place(place)).inspect_err(|_| set_place(place, Place::Free))
+    if count > free_places() {
+        return Err(StackError::RegionFull);
+    }
+    for done in 0..count {
+        let place = take_place(Place::Reserved)?;
+        if let Err(why) = prepare(&mut tables, at_place(place)) {
+            set_place(place, Place::Free);
+            give_back_last(done);
+            return Err(why);
+        }
+    }
+    Ok(())
+}
+
+fn free_places() -> u64 {
+    let books = BOOKS.lock();
+    let free = books.places.iter().filter(|place| **place == Place::Free);
+    free.count() as u64
+}
+
+/// Frees the `count` highest reserved places: the ones taken last.
+fn give_back_last(count: u64) {
+    let mut left = count;
+    for index in (0..PLACES).rev() {
+        if left == 0 {
+            return;
+        }
+        let is_reserved = BOOKS.lock().places.get(index) == Some(&Place::Reserved);
+        if is_reserved {
+            set_place(index, Place::Free);
+            left -= 1;
+        }
+    }
 }
 
 /// Frees every reserved place; how many there were.
@@ -133,6 +165,11 @@ pub(crate) fn place(index: usize) -> Option<(Stack, Place)> {
     let books = BOOKS.lock();
     let state = *books.places.get(index).filter(|_| index < books.end)?;
     Some((at_place(index), state))
+}
+
+/// The kernel's own stack, the first one: the shell's.
+pub(crate) fn first() -> Stack {
+    at_place(0)
 }
 
 /// How many places there have been.

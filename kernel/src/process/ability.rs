@@ -278,14 +278,10 @@ impl Stacks for LiveProcesses {
     }
 
     fn reserve(&mut self, count: u64) -> Result<(), StackError> {
-        for _ in 0..count {
-            stacks::reserve().map_err(|why| match why {
-                stacks::StackError::RegionFull => StackError::TooMany,
-                stacks::StackError::NoFrame => StackError::NoMemory,
-                stacks::StackError::Map(_) => StackError::NoMemory,
-            })?;
-        }
-        Ok(())
+        stacks::reserve(count).map_err(|why| match why {
+            stacks::StackError::RegionFull => StackError::TooMany,
+            stacks::StackError::NoFrame | stacks::StackError::Map(_) => StackError::NoMemory,
+        })
     }
 
     fn release(&mut self) -> u64 {

@@ -105,7 +105,7 @@ pub(crate) fn die_of_fault(frame: &TrapFrame, vector: u8, cr2: u64) -> ! {
         Kind::Fault,
         Some(frame.cs as u16),
         u64::from(vector) | frame.error << 8,
-        cr2,
+        if vector == 14 { cr2 } else { frame.rip },
     );
     let error = if vectors::has_error_code(vector) {
         frame.error

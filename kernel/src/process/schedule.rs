@@ -9,7 +9,7 @@ use super::{KERNEL, State, Table, exit, table};
 use crate::arch::{cpu, descriptors, switch, user};
 use crate::devices::timer;
 use crate::events::{self, Kind};
-use crate::memory::master;
+use crate::memory::{master, stacks};
 
 /// The same as `Table::current`, for readers that must not take a lock.
 static CURRENT: AtomicU32 = AtomicU32::new(KERNEL);
@@ -105,7 +105,9 @@ fn switch_to(from: u32, to: u32) {
     }
     if let Some(top) = top {
         let old = descriptors::set_rsp0(top);
-        events::record(Kind::Rsp0Set, old, top);
+        if old != top {
+            events::record(Kind::Rsp0Set, old, top);
+        }
     }
     CURRENT.store(to, Ordering::Relaxed);
     events::record(Kind::StackSwitch, cpu::rsp(), load);
@@ -120,7 +122,9 @@ fn switch_to(from: u32, to: u32) {
 /// What to load for the thread that comes: its stack, and for a process its root and RSP0.
 fn incoming(table: &mut Table, pid: u32) -> Option<(u64, Option<machine::PhysAddr>, Option<u64>)> {
     if pid == KERNEL {
-        return Some((table.kernel_rsp, master::root(), None));
+        // Nobody comes from ring 3 while the kernel's thread runs; RSP0 must still name a stack
+        // that is there: the process that goes may be about to lose its own.
+        return Some((table.kernel_rsp, master::root(), Some(stacks::first().top)));
     }
     let process = table.get(pid)?;
     process.state = State::Running;

@@ -16,7 +16,7 @@ use crate::arch::switch;
 use crate::arch::user::UserState;
 use crate::events::{self, Kind};
 use crate::memory::layout::PAGE;
-use crate::memory::stacks::{self, Stack};
+use crate::memory::stacks::{self, Stack, StackError};
 
 /// The end of a program's stack; the page above it is never mapped.
 pub(crate) const STACK_TOP: u64 = abi::STACK_END;
@@ -83,9 +83,14 @@ pub(super) fn finish(
     let root = space.root().0;
     let stack = match stacks::allocate_for_process() {
         Ok(stack) => stack,
-        Err(_) => {
+        Err(why) => {
             space.destroy();
-            return Err(ProcessError::NoMemory);
+            return Err(match why {
+                StackError::RegionFull => {
+                    ProcessError::Refused("the region for kernel stacks is used up")
+                }
+                _ => ProcessError::NoMemory,
+            });
         }
     };
     let kernel_rsp = switch::prepare(stack, frame);
