@@ -337,3 +337,14 @@ fn raw_bytes_are_found_across_chunks() {
     );
     assert!(link.wire().until(b"never", limits()).is_err());
 }
+
+#[test]
+fn half_a_sequence_behind_the_prompt_is_no_text_of_the_next_line() {
+    let mut link = guest("\x1b[1mringwalk> \x1b[", |line| {
+        Some(format!("0m{line}\r\n|on its own\r\n"))
+    });
+    link.wait_for_prompt(limits()).expect("it boots");
+    link.wire().send(b"map\r").expect("it listens");
+    assert_eq!(link.wire().line(limits()).as_deref(), Ok("map"));
+    assert_eq!(link.wire().last(), ["map", "|on its own"]);
+}

@@ -26,6 +26,22 @@ pub fn plain(bytes: &[u8]) -> String {
     out
 }
 
+/// How many bytes at the end may be the beginning of an ANSI sequence whose rest has not come yet.
+#[must_use]
+pub(super) fn unfinished(bytes: &[u8]) -> usize {
+    let Some(escape) = bytes.iter().rposition(|byte| *byte == 0x1b) else {
+        return 0;
+    };
+    let sequence = bytes.get(escape..).unwrap_or_default();
+    match sequence {
+        [_] => sequence.len(),
+        [_, b'[', rest @ ..] if rest.iter().all(|byte| (0x20..=0x3f).contains(byte)) => {
+            sequence.len()
+        }
+        _ => 0,
+    }
+}
+
 /// A line short enough to be shown among others.
 #[must_use]
 pub fn excerpt(line: &str) -> String {
@@ -72,6 +88,22 @@ mod tests {
         ];
         for (bytes, text) in cases {
             assert_eq!(plain(bytes), text, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_sequence_without_its_last_character_is_unfinished() {
+        for (bytes, count) in [
+            (&b""[..], 0),
+            (b"ringwalk> ", 0),
+            (b"ringwalk> \x1b", 1),
+            (b"ringwalk> \x1b[", 2),
+            (b"\x1b[1mringwalk> \x1b[01;0", 6),
+            (b"ringwalk> \x1b[0m", 0),
+            (b"ringwalk> \x1b[0m ", 0),
+            (b"ringwalk> \x1bc", 0),
+        ] {
+            assert_eq!(unfinished(bytes), count, "{bytes:?}");
         }
     }
 

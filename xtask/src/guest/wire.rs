@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::guest::text::{excerpt, plain};
+use crate::guest::text::{excerpt, plain, unfinished};
 use crate::signals;
 
 /// How many lines are kept as evidence.
@@ -200,7 +200,9 @@ impl Wire {
             }
             let partial = self.partial();
             if is_it(&partial) {
-                self.pending.clear();
+                // What follows a prompt may be on its way: half a sequence stays until it is whole.
+                let half = unfinished(self.pending.make_contiguous());
+                self.pending.drain(..self.pending.len() - half);
                 return Ok(Err(partial));
             }
             self.pump(limits)?;
