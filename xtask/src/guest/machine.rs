@@ -147,10 +147,7 @@ impl Machine {
                 Err(error) => return Err(error.to_string()),
             }
             if self.poll().is_some() {
-                return Err(format!(
-                    "QEMU ended at once:\n  {}",
-                    self.messages().join("\n  ")
-                ));
+                return Err(self.ended_at_once());
             }
             if self.began.elapsed() > START {
                 return Err(format!("QEMU did not connect in {} s", START.as_secs()));
@@ -160,6 +157,22 @@ impl Machine {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Why the monitor of a machine that was just started says nothing but `why`.
+    pub(crate) fn no_start(&mut self, why: &str) -> String {
+        // It closes its sockets a moment before it ends.
+        self.left(None);
+        match self.poll() {
+            Some(_) => self.ended_at_once(),
+            None => why.to_owned(),
+        }
+    }
+
+    fn ended_at_once(&self) -> String {
+        let mut lines = vec!["QEMU ended at once".to_owned()];
+        lines.extend(self.messages());
+        lines.join("\n  ")
     }
 
     /// Has it ended?

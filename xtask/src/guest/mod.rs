@@ -78,14 +78,13 @@ impl Guest {
         };
         let log = logs::new(options).map_err(|error| failed(error.to_string()))?;
         let Started {
-            machine,
+            mut machine,
             serial,
             monitor,
         } = Machine::start(options).map_err(failed)?;
         let wire = Wire::new(serial, Some(&log)).map_err(|error| failed(error.to_string()))?;
         let link = Link::new(wire, machine.began);
-        let qmp = Qmp::new(monitor)
-            .map_err(|why| failed(format!("{why}\n  {}", machine.messages().join("\n  "))))?;
+        let qmp = Qmp::new(monitor).map_err(|why| failed(machine.no_start(&why)))?;
         let end = Limits::from_now(options.timeout, options.silence).end;
         Ok(Self {
             link,

@@ -348,3 +348,15 @@ fn half_a_sequence_behind_the_prompt_is_no_text_of_the_next_line() {
     assert_eq!(link.wire().line(limits()).as_deref(), Ok("map"));
     assert_eq!(link.wire().last(), ["map", "|on its own"]);
 }
+
+#[test]
+fn a_machine_that_never_was_is_not_in_the_firmware() {
+    let failure = Failure {
+        trouble: Trouble::Start("QEMU ended at once\n  no such CPU".to_owned()),
+        place: Place::Firmware,
+        evidence: Box::default(),
+    };
+    let why = "the machine did not start: QEMU ended at once";
+    assert_eq!(failure.to_string(), format!("{why}\n  no such CPU"));
+    assert_eq!(failure.reason(), why);
+}

@@ -15,6 +15,16 @@ pub struct Failure {
     pub evidence: Box<Evidence>,
 }
 
+impl Failure {
+    /// What happened and where, as one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let text = self.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.trim_end_matches(':').to_owned()
+    }
+}
+
 /// What shows that a failure is what we say it is.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
@@ -263,7 +273,11 @@ impl fmt::Display for Trouble {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.trouble, self.place)?;
+        write!(f, "{}", self.trouble)?;
+        // Where there was no machine, it was nowhere.
+        if !matches!(self.trouble, Trouble::Start(_)) {
+            write!(f, "; {}", self.place)?;
+        }
         if let Trouble::Fault { report } = &self.trouble {
             for line in report {
                 write!(f, "\n  {line}")?;
