@@ -5,6 +5,7 @@ mod can;
 mod clear;
 mod cr;
 mod crash;
+mod diff;
 mod each;
 mod echo;
 mod eval;
@@ -27,6 +28,7 @@ mod regs;
 mod repeat;
 mod spawn;
 mod stacks;
+mod tables;
 mod time;
 mod tss;
 mod version;
@@ -46,6 +48,8 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &walk::COMMAND,
     &can::COMMAND,
     &map::COMMAND,
+    &diff::COMMAND,
+    &tables::COMMAND,
     &x::COMMAND,
     &frames::COMMAND,
     &regs::COMMAND,

@@ -43,7 +43,7 @@ fn the_reader_may_go_on_by_lines_or_leave_or_see_it_all() {
     };
     let text = shown("q");
     assert!(
-        text.contains("  regs") && !text.contains("  poweroff"),
+        text.contains("  walk") && !text.contains("  poweroff"),
         "{text}"
     );
     assert!(!text.contains("interrupted"));

@@ -2,6 +2,7 @@
 
 mod access;
 mod books;
+mod compare;
 mod memory;
 mod processes;
 mod processor;
