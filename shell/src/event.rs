@@ -31,7 +31,12 @@ impl fmt::Display for What<'_> {
             EventKind::SystemReturn => write!(f, " {} = {}", Call(a), Answer(b)),
             EventKind::Fault => {
                 let (vector, error) = (a & 0xff, a >> 8);
-                write!(f, " {} error code {error:#x}", Vector(vector))?;
+                write!(f, " {}", Vector(vector))?;
+                let pushes = u8::try_from(vector).is_ok_and(vectors::has_error_code);
+                // What is there all the same is not hidden.
+                if pushes || error != 0 {
+                    write!(f, " error code {error:#x}")?;
+                }
                 let word = if vector == 14 { "at" } else { "rip" };
                 write!(f, " {word} {to}")
             }
@@ -159,9 +164,15 @@ mod tests {
                 0x10,
             ),
             (
-                "fault 0x06 #UD invalid opcode error code 0x0 rip 0x0000_0000_0040_0004",
+                "fault 0x06 #UD invalid opcode rip 0x0000_0000_0040_0004",
                 Fault,
                 6,
+                0x40_0004,
+            ),
+            (
+                "fault 0x0d #GP general protection error code 0x0 rip 0x0000_0000_0040_0004",
+                Fault,
+                0xd,
                 0x40_0004,
             ),
             (
