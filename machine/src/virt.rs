@@ -17,19 +17,35 @@ pub struct VirtError {
     pub memory: Option<ReadError>,
 }
 
+impl VirtError {
+    /// What is said of the address, without the address: `is not mapped: PDPT entry not
+    /// present`, and the like.
+    pub fn predicate(&self) -> impl fmt::Display + '_ {
+        Predicate(self)
+    }
+}
+
 impl fmt::Display for VirtError {
     /// `0x0000_0080_0000_0000 is not mapped: PDPT entry not present`, and the like.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VirtError { at, why, .. } = self;
-        if let Some(memory) = self.memory {
-            return write!(f, "{at} is mapped but cannot be read: {memory}");
+        write!(f, "{} {}", self.at, self.predicate())
+    }
+}
+
+struct Predicate<'a>(&'a VirtError);
+
+impl fmt::Display for Predicate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VirtError { why, memory, .. } = self.0;
+        if let Some(memory) = memory {
+            return write!(f, "is mapped but cannot be read: {memory}");
         }
         match why {
-            End::Mapped { .. } => write!(f, "{at} is mapped"),
-            End::Absent { .. } => write!(f, "{at} is not mapped: {why}"),
-            End::Reserved { .. } => write!(f, "{at} is not usable: {why}"),
-            End::Unreadable { .. } => write!(f, "{at} is unknown: {why}"),
-            End::NonCanonical => write!(f, "{at} is not canonical"),
+            End::Mapped { .. } => write!(f, "is mapped"),
+            End::Absent { .. } => write!(f, "is not mapped: {why}"),
+            End::Reserved { .. } => write!(f, "is not usable: {why}"),
+            End::Unreadable { .. } => write!(f, "is unknown: {why}"),
+            End::NonCanonical => write!(f, "is not canonical"),
         }
     }
 }

@@ -50,7 +50,7 @@ its place is a pid if it is written in decimal or below 4096; 0 is the kernel.
 |---|---|
 | Left, Right, Ctrl-B, Ctrl-F | a character back, forward |
 | Ctrl-Left, Ctrl-Right, Alt-B, Alt-F | a word back, forward |
-| Home, End, Ctrl-A, Ctrl-E | to the start, to the end |
+| Home, End, Ctrl-A, Ctrl-E | to the start, to the end; under `cargo xtask run` Ctrl-A is QEMU's escape: use Home there, or Ctrl-A twice |
 | Backspace, Delete, Ctrl-D | delete a character |
 | Ctrl-W, Alt-D, Ctrl-U, Ctrl-K | delete the word before, the word after, all before, all after |
 | Ctrl-T | swap two characters |

@@ -6,8 +6,9 @@
 use core::fmt;
 
 use heapless::String;
-use machine::{ReadError, VirtError};
+use machine::{Level, PhysAddr, ReadError, VirtError};
 
+use crate::commands;
 use crate::grammar::expression::Comparison;
 use crate::process::{Named, Number as Processes};
 use crate::{Exit, Pid, PowerError, ProcessError, StackError};
@@ -43,8 +44,8 @@ pub(crate) enum Error {
     LineTooLong(usize),
     /// No command has this name; one that is spelled nearly so.
     UnknownCommand(Excerpt, Option<&'static str>),
-    /// Several commands begin like this, among them these two.
-    AmbiguousCommand(Excerpt, &'static str, &'static str),
+    /// Several commands begin like this.
+    AmbiguousCommand(Excerpt),
     /// This command is run only by its whole name.
     WriteOut(&'static str),
     /// Something that must be given was not.
@@ -71,6 +72,14 @@ pub(crate) enum Error {
     BelowZero,
     /// Division by zero.
     DivisionByZero,
+    /// A shift by so many bits.
+    ShiftCount(i128),
+    /// A word that asks for something else than one before it did.
+    Contradicts(Excerpt, Excerpt),
+    /// A word that was there before.
+    Twice(Excerpt),
+    /// A number that no top-level table can be at; what such a table is called.
+    NotARoot(PhysAddr, Level),
     /// Two ends of a range in the wrong order.
     BackwardRange,
     /// The target has none of these.
@@ -147,8 +156,8 @@ impl fmt::Display for Error {
             Error::UnknownCommand(word, Some(near)) => {
                 write!(f, "no command is called `{word}`; did you mean `{near}`?")
             }
-            Error::AmbiguousCommand(word, a, b) => {
-                write!(f, "`{word}` could be `{a}` or `{b}`")
+            Error::AmbiguousCommand(word) => {
+                write!(f, "`{word}` could be {}", Candidates(word))
             }
             Error::WriteOut(name) => write!(f, "`{name}` must be written out"),
             Error::Missing(what) => write!(f, "which {what}?"),
@@ -165,6 +174,14 @@ impl fmt::Display for Error {
             Error::TooLarge => write!(f, "the number does not fit in 64 bits"),
             Error::BelowZero => write!(f, "the number is below zero"),
             Error::DivisionByZero => write!(f, "division by zero"),
+            Error::ShiftCount(count) => {
+                write!(f, "cannot shift by {count} bits; 0 to 63 can be")
+            }
+            Error::Contradicts(word, before) => write!(f, "`{word}` contradicts `{before}`"),
+            Error::Twice(word) => write!(f, "`{word}` is given twice"),
+            Error::NotARoot(at, level) => {
+                write!(f, "{at} is not the physical address of a {level}")
+            }
             Error::BackwardRange => write!(f, "the range ends before it begins"),
             Error::Lacks(what) => write!(f, "this target has no {what}"),
             Error::Read(why) => write!(f, "{why}"),
@@ -187,5 +204,24 @@ impl fmt::Display for Error {
             Error::Said(text) => f.write_str(text),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),
         }
+    }
+}
+
+/// The commands that begin like this: `` `a` or `b` ``, `` `a`, `b` or `c` ``, and of more the
+/// first three.
+struct Candidates<'a>(&'a str);
+
+impl fmt::Display for Candidates<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = commands::beginning_with(self.0).count();
+        for (index, command) in commands::beginning_with(self.0).take(3).enumerate() {
+            let gap = match index {
+                0 => "",
+                _ if index + 1 == count => " or ",
+                _ => ", ",
+            };
+            write!(f, "{gap}`{}`", command.name)?;
+        }
+        f.write_str(if count > 3 { ", ..." } else { "" })
     }
 }

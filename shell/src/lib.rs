@@ -24,6 +24,7 @@ mod foreground;
 mod foreign;
 pub mod framing;
 mod grammar;
+mod once;
 mod output;
 mod process;
 mod registers;

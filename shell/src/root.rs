@@ -15,7 +15,7 @@ pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Er
         _ if text.starts_with('@') => Err(Error::Lacks("snapshots")),
         _ => match context.evaluate(text) {
             Ok(value) if is_pid(text, value, context) => of_process(value, context),
-            Ok(at) => Ok(PhysAddr(at)),
+            Ok(at) => at_number(at, context),
             Err(Error::NotANumber(_)) => Err(Error::Unknown(
                 excerpt(text),
                 "a root; that is cr3, master, a pid, or the physical address of a PML4",
@@ -39,6 +39,26 @@ fn is_pid(text: &str, value: u64, context: &mut Context<'_>) -> bool {
     let is_computed = text.starts_with('$') || text.contains('(');
     let mut exists = || Pid::try_from(value).is_ok_and(|pid| processes.info(pid).is_some());
     is_decimal || (is_computed && !value.is_multiple_of(0x1000) && exists())
+}
+
+/// A number that may be typed as the address of a table, or pasted from CR3: its bits that are
+/// no address may be those CR3 has. Any other would be rounded to a table nobody meant.
+fn at_number(at: u64, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+    /// CR4.PCIDE, and the bits of CR3 with it and without (PWT, PCD).
+    const PCIDE: u64 = 1 << 17;
+    const PCID: u64 = 0xfff;
+    const CACHING: u64 = 0b11 << 3;
+    let paging = context.target.paging();
+    let has_pcid = match context.target.cpu() {
+        Some(cpu) => cpu.registers().cr4 & PCIDE != 0,
+        None => false,
+    };
+    let flags = if has_pcid { PCID } else { CACHING };
+    let limit = 1_u64 << paging.phys_bits.clamp(12, 52);
+    match at & 0xfff & !flags == 0 && at < limit {
+        true => Ok(PhysAddr(at)),
+        false => Err(Error::NotARoot(PhysAddr(at), paging.top())),
+    }
 }
 
 fn master(context: &Context<'_>) -> Result<PhysAddr, Error> {

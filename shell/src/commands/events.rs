@@ -9,6 +9,7 @@ use machine::PhysAddr;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::event::What;
+use crate::once::Once;
 use crate::render::Count;
 use crate::{Error, Event, EventKind, Events, Pid};
 
@@ -30,7 +31,6 @@ pub(super) const COMMAND: Command = Command {
     run,
 };
 
-#[derive(Default)]
 struct Wish {
     kind: Option<EventKind>,
     pid: Option<Pid>,
@@ -77,21 +77,21 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
-    let mut wish = Wish::default();
+    let (mut kind, mut pid, mut last) = (Once::default(), Once::default(), Once::default());
     while let Some(word) = args.word() {
         let text = word.text()?;
         match text.split_once('=') {
             Some(("kind", name)) => {
-                let kind = EventKind::from_name(name).ok_or(Error::Unknown(
+                let known = EventKind::from_name(name).ok_or(Error::Unknown(
                     excerpt(name),
                     "a kind of event; `help events` lists them",
                 ))?;
-                wish.kind = Some(kind);
+                kind.set(text, known)?;
             }
             Some(("pid", value)) => {
-                wish.pid = Some(crate::process::pid(context.evaluate(value)?)?);
+                pid.set(text, crate::process::pid(context.evaluate(value)?)?)?;
             }
-            Some(("last", value)) => wish.last = Some(context.evaluate(value)?),
+            Some(("last", value)) => last.set(text, context.evaluate(value)?)?,
             _ => {
                 return Err(Error::Unknown(
                     excerpt(text),
@@ -100,7 +100,11 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
             }
         }
     }
-    Ok(wish)
+    Ok(Wish {
+        kind: kind.get(),
+        pid: pid.get(),
+        last: last.get(),
+    })
 }
 
 /// Where to begin so that only the last of those chosen are shown.

@@ -29,7 +29,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if let Some(word) = args.word() {
         return match word.text()? {
             "fail" => fail(context, args),
-            _ => Err(Error::Unknown(excerpt(word.0), "fail")),
+            _ => Err(Error::Unknown(
+                excerpt(word.0),
+                "what `frames` takes: nothing, or `fail N`, or `fail off`",
+            )),
         };
     }
     let frames = context

@@ -6,6 +6,8 @@
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::commands::spawn;
 use crate::error::excerpt;
+use crate::grammar::word::Word;
+use crate::once::Once;
 use crate::{Error, Start};
 
 pub(super) const COMMAND: Command = Command {
@@ -13,7 +15,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Processes,
     usage: "<program> [cs=N] [ss=N] [rip=N] [rsp=N] [rflags=N] [unchecked] [break]",
     summary: "start a program with a changed return frame",
-    help: "Starts a program like `spawn`, but the frame that the first IRETQ to ring 3 takes is changed as given. Usually the kernel checks the frame before it uses it, and a bad one ends the process with the #GP that the CPU would raise. With `unchecked` the CPU gets the frame as it is: what it raises at the IRETQ, in ring 0, is caught and ends the process. RFLAGS are masked either way, but not with `unchecked`.\nWith `break` a hardware breakpoint (DR0) waits at the program's first instruction: #DB ends the process there, unless RF (0x10000) is set in the frame.",
+    help: "Starts a program like `spawn`, but the frame that the first IRETQ to ring 3 takes is changed as given. Usually the kernel checks the frame before it uses it, and a bad one ends the process with #GP(0) at the frame's RIP, whatever the CPU would have said; RFLAGS are masked: IOPL and VM off, IF on. With `unchecked` the frame goes to the CPU as it is, RFLAGS included, and what the CPU raises at the IRETQ ends the process. A frame with IF clear then runs until the machine is reset, since nothing can interrupt it.\nWith `break` a hardware breakpoint (DR0) waits at the program's first instruction: #DB ends the process there, unless RF (0x10000) is set in the frame.",
     examples: &[
         ("iretq hello cs=0x10", "the kernel's data segment as CS"),
         (
@@ -42,26 +44,7 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let program = args.word().ok_or(Error::Missing("program"))?;
-    let mut start = Start::default();
-    while let Some(word) = args.word() {
-        let text = word.text()?;
-        match text.split_once('=') {
-            None if text == "unchecked" => start.unchecked = true,
-            None if text == "break" => start.breakpoint = true,
-            Some((name, value)) => {
-                let field = match name {
-                    "cs" => &mut start.cs,
-                    "ss" => &mut start.ss,
-                    "rip" => &mut start.rip,
-                    "rsp" => &mut start.rsp,
-                    "rflags" => &mut start.rflags,
-                    _ => return Err(unknown(text)),
-                };
-                *field = Some(context.evaluate(value)?);
-            }
-            None => return Err(unknown(text)),
-        }
-    }
+    let start = read(context, args)?;
     let pid = spawn::start(context, program, &[])?;
     if let Err(why) = context.processes()?.change_start(pid, start) {
         let processes = context.processes()?;
@@ -71,6 +54,45 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Err(Error::Process(why));
     }
     spawn::stay(context, pid)
+}
+
+fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Start, Error> {
+    let (mut cs, mut ss, mut rip) = (Once::default(), Once::default(), Once::default());
+    let (mut rsp, mut rflags) = (Once::default(), Once::default());
+    let (mut unchecked, mut breakpoint) = (Once::default(), Once::default());
+    while let Some(word) = args.word() {
+        let text = word.text()?;
+        match text.split_once('=') {
+            None if word == Word("&") => {
+                return Err(Error::Said(
+                    "`&` is not taken: `iretq` runs in the foreground",
+                ));
+            }
+            None if text == "unchecked" => unchecked.set(text, ())?,
+            None if text == "break" => breakpoint.set(text, ())?,
+            Some((name, value)) => {
+                let field = match name {
+                    "cs" => &mut cs,
+                    "ss" => &mut ss,
+                    "rip" => &mut rip,
+                    "rsp" => &mut rsp,
+                    "rflags" => &mut rflags,
+                    _ => return Err(unknown(text)),
+                };
+                field.set(text, context.evaluate(value)?)?;
+            }
+            None => return Err(unknown(text)),
+        }
+    }
+    Ok(Start {
+        cs: cs.get(),
+        ss: ss.get(),
+        rip: rip.get(),
+        rsp: rsp.get(),
+        rflags: rflags.get(),
+        unchecked: unchecked.is_set(),
+        breakpoint: breakpoint.is_set(),
+    })
 }
 
 fn unknown(text: &str) -> Error {

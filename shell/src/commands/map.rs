@@ -9,7 +9,7 @@ use heapless::Vec;
 use machine::{Filter, Item, Merge, PageSize, PhysAddr, Progress, Range, Row, VirtAddr};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
-use crate::error::excerpt;
+use crate::once::Once;
 use crate::render::{Count, HoleLine, LeafLine, Pages, RunLine};
 use crate::root::root;
 use crate::{Error, Region};
@@ -64,21 +64,20 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
     let mut wish = Wish::default();
+    let (mut write, mut execute, mut user) = (Once::default(), Once::default(), Once::default());
+    let (mut size, mut named) = (Once::default(), Once::default());
     while let Some(word) = args.operand() {
         let text = word.text()?;
-        let filter = &mut wish.filter;
+        let range = &mut wish.filter.range;
         match text {
-            "w" => filter.write = Some(true),
-            "_w" => filter.write = Some(false),
-            "x" => filter.execute = Some(true),
-            "_x" => filter.execute = Some(false),
-            "u" => filter.user = Some(true),
-            "_u" => filter.user = Some(false),
-            "4k" => filter.size = Some(PageSize::Size4K),
-            "2m" => filter.size = Some(PageSize::Size2M),
-            "1g" => filter.size = Some(PageSize::Size1G),
-            "lower" => within(&mut filter.range, Range::LOWER),
-            "upper" => within(&mut filter.range, Range::UPPER),
+            "w" | "_w" => write.set(text, text == "w")?,
+            "x" | "_x" => execute.set(text, text == "x")?,
+            "u" | "_u" => user.set(text, text == "u")?,
+            "4k" => size.set(text, PageSize::Size4K)?,
+            "2m" => size.set(text, PageSize::Size2M)?,
+            "1g" => size.set(text, PageSize::Size1G)?,
+            "lower" => within(range, Range::LOWER)?,
+            "upper" => within(range, Range::UPPER)?,
             "leaves" => wish.leaves = true,
             "phys" => wish.merge = Merge::Physical,
             _ => match text.split_once("..") {
@@ -88,37 +87,38 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
                     if last < first {
                         return Err(Error::BackwardRange);
                     }
-                    within(
-                        &mut filter.range,
-                        Range::new(VirtAddr(first), VirtAddr(last)),
-                    );
-                }
-                None if wish.root.is_some() => {
-                    return Err(Error::Unknown(
-                        excerpt(text),
-                        "a filter; `map --help` lists them",
-                    ));
+                    within(range, Range::new(VirtAddr(first), VirtAddr(last)))?;
                 }
                 None => match root(text, context) {
-                    Ok(root) => wish.root = Some(root),
+                    Ok(root) => named.set(text, root)?,
                     Err(Error::Unknown(word, _)) => {
-                        return Err(Error::Unknown(
-                            word,
-                            "a root or a filter; `map --help` lists them",
-                        ));
+                        let expected = match named.is_set() {
+                            true => "a filter; `map --help` lists them",
+                            false => "a root or a filter; `map --help` lists them",
+                        };
+                        return Err(Error::Unknown(word, expected));
                     }
                     Err(error) => return Err(error),
                 },
             },
         }
     }
+    wish.root = named.get();
+    wish.filter.write = write.get();
+    wish.filter.execute = execute.get();
+    wish.filter.user = user.get();
+    wish.filter.size = size.get();
     Ok(wish)
 }
 
-/// Narrows a range down to what it has in common with another.
-fn within(range: &mut Range, other: Range) {
+/// Narrows a range down to what it has in common with another, if that is anything.
+fn within(range: &mut Range, other: Range) -> Result<(), Error> {
     range.first = range.first.max(other.first);
     range.last = range.last.min(other.last);
+    match range.first <= range.last {
+        true => Ok(()),
+        false => Err(Error::Said("no address is in all of these ranges")),
+    }
 }
 
 fn runs(context: &mut Context<'_>, root: PhysAddr, wish: &Wish) -> Result<(), Error> {

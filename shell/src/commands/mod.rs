@@ -91,9 +91,7 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
     if let Some(command) = COMMANDS.iter().find(|command| command.name == name) {
         return Ok(command);
     }
-    let mut matching = COMMANDS
-        .iter()
-        .filter(|command| command.name.starts_with(name));
+    let mut matching = beginning_with(name);
     let hint = |command: &Command| {
         WRITTEN_OUT
             .contains(&command.name)
@@ -101,13 +99,19 @@ pub(crate) fn find(name: &str) -> Result<&'static Command, Error> {
     };
     match (matching.next(), matching.next()) {
         (Some(command), None) => hint(command).map_or(Ok(command), Err),
-        (Some(a), Some(b)) => Err(Error::AmbiguousCommand(excerpt(name), a.name, b.name)),
+        (Some(_), Some(_)) => Err(Error::AmbiguousCommand(excerpt(name))),
         (None, _) => {
             let mut names = COMMANDS.iter().map(|command| command.name);
             let near = names.find(|known| is_near(name, known));
             Err(Error::UnknownCommand(excerpt(name), near))
         }
     }
+}
+
+/// The commands whose names begin so, in the order in which they are listed.
+pub(crate) fn beginning_with(name: &str) -> impl Iterator<Item = &'static Command> {
+    let all = COMMANDS.iter().copied();
+    all.filter(move |command| command.name.starts_with(name))
 }
 
 /// Whether one slip of the finger lies between two words: a letter wrong, missing, added,

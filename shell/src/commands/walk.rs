@@ -66,17 +66,21 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         if memory_type != MemoryType::WB {
             write!(out, " {memory_type}")?;
         }
+        match region {
+            Some(region) => writeln!(out, " in {}", region.name)?,
+            None => writeln!(out)?,
+        }
     } else {
         let why = VirtError {
             at: va,
             why: walk.end(),
             memory: None,
         };
-        write!(out, "{why}")?;
-    }
-    match region {
-        Some(region) => writeln!(out, " in {}", region.name)?,
-        None => writeln!(out)?,
+        // The address is in the region; the entry that says so is elsewhere.
+        match region {
+            Some(region) => writeln!(out, "{va} ({}) {}", region.name, why.predicate())?,
+            None => writeln!(out, "{why}")?,
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use machine::{PhysAddr, PhysMemory, ReadError, VirtAddr, read_virt};
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::once::Once;
 use crate::root::root;
 
 const WORDS: &[&str] = &[
@@ -57,7 +58,7 @@ const LONGEST: u64 = 1024;
 const ROW: usize = 16;
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let (mut count, mut unit) = (None, None);
+    let (mut count, mut unit, mut space) = (None, Once::default(), Once::default());
     if let Some(suffix) = args.suffix {
         let digits = suffix.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let letters = suffix.get(digits.len()..).unwrap_or("");
@@ -65,24 +66,23 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             count = Some(context.evaluate(digits)?);
         }
         // `x` for hex is what everything is shown in; people type it out of habit.
-        for letter in letters.chars().filter(|c| *c != 'x') {
-            let known = unit_of(letter.encode_utf8(&mut [0; 4]));
-            unit = Some(known.ok_or(Error::Unknown(
+        for letter in letters.split_inclusive(|_| true).filter(|c| *c != "x") {
+            let known = unit_of(letter).ok_or(Error::Unknown(
                 excerpt(suffix),
                 "a count and one of b h w g s",
-            ))?);
+            ))?;
+            unit.set(letter, known)?;
         }
     }
     let mut address = None;
-    let mut space = None;
     while let Some(word) = args.operand() {
         let text = word.text()?;
         if let Some(known) = unit_of(text) {
-            unit = Some(known);
+            unit.set(text, known)?;
         } else if text == "phys" {
-            space = Some(Space::Physical);
+            space.set(text, Space::Physical)?;
         } else if let Some(name) = text.strip_prefix("root=") {
-            space = Some(Space::Virtual(root(name, context)?));
+            space.set(text, Space::Virtual(root(name, context)?))?;
         } else if address.is_none() {
             address = Some(context.evaluate(text)?);
         } else if count.is_none() {
@@ -92,11 +92,11 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
     }
     let address = address.ok_or(Error::Missing("address"))?;
-    let space = match space {
+    let space = match space.get() {
         Some(space) => space,
         None => Space::Virtual(context.cr3()?),
     };
-    match unit.unwrap_or(Unit::Bytes(1)) {
+    match unit.get().unwrap_or(Unit::Bytes(1)) {
         Unit::String => strings(context, space, address, count.unwrap_or(1)),
         Unit::Bytes(size) => {
             let count = count.unwrap_or(64 / size as u64);
@@ -233,15 +233,18 @@ fn strings(context: &mut Context<'_>, space: Space, address: u64, count: u64) ->
 
 /// Shows one string; where the next one begins.
 fn string(context: &mut Context<'_>, space: Space, address: u64) -> Result<u64, Error> {
-    match space {
-        Space::Virtual(_) => write!(context.out, "{} \"", VirtAddr(address))?,
-        Space::Physical => write!(context.out, "{} \"", PhysAddr(address))?,
-    }
     for offset in 0..LONGEST {
         let mut byte = [0];
         let (_, error) = read(context, space, address.wrapping_add(offset), &mut byte);
         let [byte] = byte;
+        match (offset, &error, space) {
+            (0, None, Space::Virtual(_)) => write!(context.out, "{} \"", VirtAddr(address))?,
+            (0, None, Space::Physical) => write!(context.out, "{} \"", PhysAddr(address))?,
+            _ => {}
+        }
         match (error, byte) {
+            // Of nothing not even the quotes are shown.
+            (Some(error), _) if offset == 0 => return Err(error),
             (Some(error), _) => {
                 writeln!(context.out, "\"...")?;
                 return Err(error);

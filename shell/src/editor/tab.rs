@@ -52,7 +52,8 @@ usage: {synopsis}
         }
         let missing = common.get(completion.typed().len()..).unwrap_or("");
         if !missing.is_empty() || count == 1 {
-            let blank = count == 1 && completion.ends_word();
+            // The value follows `name=` without one.
+            let blank = count == 1 && completion.ends_word() && !common.ends_with('=');
             for c in missing.chars() {
                 self.insert(c, terminal, echo);
             }

@@ -259,6 +259,7 @@ fn apply(left: i128, operator: &str, right: i128) -> Result<i128, Error> {
         ">=" => Some((left >= right).into()),
         "<" => Some((left < right).into()),
         ">" => Some((left > right).into()),
+        "<<" | ">>" if !(0..64).contains(&right) => return Err(Error::ShiftCount(right)),
         _ => return bits(fits(left)?, operator, fits(right)?).map(i128::from),
     };
     whole.ok_or(Error::TooLarge)
@@ -271,8 +272,8 @@ fn bits(left: u64, operator: &str, right: u64) -> Result<u64, Error> {
         "|" => left | right,
         "^" => left ^ right,
         "<<" | ">>" => {
-            let distance = u32::try_from(right).ok().filter(|bits| *bits < 64);
-            let distance = distance.ok_or(Error::TooLarge)?;
+            // The caller has seen to it that it is no more.
+            let distance = (right & 63) as u32;
             match operator {
                 "<<" if left.leading_zeros() < distance && left != 0 => {
                     return Err(Error::TooLarge);

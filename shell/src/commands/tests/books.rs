@@ -241,6 +241,15 @@ fn events_are_chosen_by_kind_and_pid_and_age() {
             "events: `5` is not a choice of events; `help events` lists them",
         ),
         ("events last=", "events: which value?"),
+        (
+            "events kind=exit kind=reap",
+            "events: `kind=reap` contradicts `kind=exit`",
+        ),
+        (
+            "events pid=1 last=2 pid=2",
+            "events: `pid=2` contradicts `pid=1`",
+        ),
+        ("events last=2 last=2", "events: `last=2` is given twice"),
     ] {
         assert_eq!(failed(line), format!("{message}\n"));
     }
@@ -301,7 +310,10 @@ fn frames_can_be_refused_on_purpose() {
             "frames: requests count from 1, which is the next one",
         ),
         ("frames fail off 1", "frames: `1` is one argument too many"),
-        ("frames all", "frames: `all` is not fail"),
+        (
+            "frames all",
+            "frames: `all` is not what `frames` takes: nothing, or `fail N`, or `fail off`",
+        ),
     ] {
         assert_eq!(failed(line), format!("{message}\n"));
     }

@@ -25,6 +25,10 @@ fn walk_shows_each_entry_and_then_the_answer() {
         Some("0x0000_0000_0040_2000 is not mapped: PT entry not present")
     );
     assert_eq!(
+        ok("walk 0xffff_8000_0040_0000").lines().last(),
+        Some("0xffff_8000_0040_0000 (physmap) is not mapped: PD entry not present")
+    );
+    assert_eq!(
         ok("walk (1 << 47)"),
         "0x0000_8000_0000_0000 is not canonical\n"
     );
@@ -58,6 +62,36 @@ fn walk_names_the_level_that_takes_a_right_away() {
             "0x0000_0000_0040_1000 -> 0x0000_0007_4000 ur-- (4K page)"
         ]
     );
+}
+
+#[test]
+fn a_number_that_no_pml4_is_at_is_not_rounded_to_one() {
+    let mut machine = Machine::full();
+    let mut is_root = |line: &str| output(&mut machine, line).1 == Status::Ok;
+    for root in ["0x10_0000", "0x10_0008", "0x10_0018", "0xff_ffff_f000"] {
+        assert!(is_root(&format!("walk 0x40_0000 {root}")), "{root}");
+    }
+    for (root, shown) in [
+        ("0xffff_ffff_ffff_f000", "0xffff_ffff_ffff_f000"),
+        ("0x100_0000_0000", "0x0100_0000_0000"),
+        ("0x10_0001", "0x0000_0010_0001"),
+        ("0x10_0800", "0x0000_0010_0800"),
+        ("$rip", "0x0000_0040_0123"),
+    ] {
+        for command in ["walk 0", "map", "can r 0"] {
+            let name = command.split(' ').next().unwrap_or("");
+            assert_eq!(
+                failed(&format!("{command} {root}")),
+                format!("{name}: {shown} is not the physical address of a PML4\n")
+            );
+        }
+        assert!(failed(&format!("x 0 root={root}")).contains("is not the physical address"));
+    }
+    // With PCIDs the low bits of a CR3 value may be any.
+    let registers = machine.registers.as_mut().expect("it has registers");
+    registers.cr4 |= 1 << 17;
+    let (_, status) = output(&mut machine, "walk 0x40_0000 0x10_0abc");
+    assert_eq!(status, Status::Ok);
 }
 
 #[test]
@@ -111,6 +145,18 @@ fn map_makes_runs_and_filters_them() {
         "0x0000_0000_0040_0000 0x0000_0007_3000 4K 0000000000073005 ur-x WB\npages 1x4K\n"
     );
     assert_eq!(failed("map 5..1"), "map: the range ends before it begins\n");
+    for (line, message) in [
+        ("map 4k 2m", "`2m` contradicts `4k`"),
+        ("map 4k w 4k", "`4k` is given twice"),
+        ("map w _w", "`_w` contradicts `w`"),
+        ("map _x x", "`x` contradicts `_x`"),
+        ("map _u u", "`u` contradicts `_u`"),
+        ("map cr3 master", "`master` contradicts `cr3`"),
+        ("map lower upper", "no address is in all of these ranges"),
+        ("map 0..5 6..7", "no address is in all of these ranges"),
+    ] {
+        assert_eq!(failed(line), format!("map: {message}\n"));
+    }
     assert_eq!(
         failed("map cr3 nonsense"),
         "map: `nonsense` is not a filter; `map --help` lists them\n"
@@ -158,7 +204,31 @@ fn x_shows_what_can_be_read_and_says_what_cannot() {
     assert!(
         failed("x 0xffff_8000_0020_0000").contains("0x0000_0020_0000 is device memory; not read")
     );
+    assert_eq!(
+        failed("x/s 0x40_2000"),
+        "x: 0x0000_0000_0040_2000 is not mapped: PT entry not present\n"
+    );
+    machine.memory.write(PhysAddr(0x7_4fff), b"z");
+    let (text, _) = output(&mut machine, "x/s 0x40_1fff");
+    assert_eq!(
+        text,
+        "0x0000_0000_0040_1fff \"z\"...\n\
+         x: 0x0000_0000_0040_2000 is not mapped: PT entry not present\n"
+    );
     assert_eq!(failed("x phys"), "x: which address?\n");
+    for (line, message) in [
+        ("x $rsp b g", "`g` contradicts `b`"),
+        ("x/4g $rsp g", "`g` is given twice"),
+        ("x/bg $rsp", "`g` contradicts `b`"),
+        ("x phys 0 root=cr3", "`root=cr3` contradicts `phys`"),
+        (
+            "x 0 root=master root=cr3",
+            "`root=cr3` contradicts `root=master`",
+        ),
+        ("x phys phys 0", "`phys` is given twice"),
+    ] {
+        assert_eq!(failed(line), format!("x: {message}\n"));
+    }
     assert_eq!(failed("x 1 2 3"), "x: `3` is one argument too many\n");
     assert!(failed("x/4q 0").contains("`4q` is not a count"));
     assert!(failed("walk/3 0").contains("is not a command"));

@@ -68,6 +68,17 @@ fn a_mistake_is_one_line_in_words() {
         ),
         ("mp", "no command is called `mp`; did you mean `map`?"),
         ("fram", "`fram` could be `frames` or `framing`"),
+        ("r", "`r` could be `regs`, `repeat` or `reboot`"),
+        ("e", "`e` could be `events`, `each`, `eval`, ..."),
+        (
+            "eval 1>>64",
+            "eval: cannot shift by 64 bits; 0 to 63 can be",
+        ),
+        (
+            "eval 1<<-1",
+            "eval: cannot shift by -1 bits; 0 to 63 can be",
+        ),
+        ("eval 2<<63", "eval: the number does not fit in 64 bits"),
         (
             "nothing",
             "no command is called `nothing`; `help` lists them",

@@ -256,6 +256,33 @@ fn a_long_output_of_a_process_does_not_wait_for_a_key_but_the_next_command_does(
 }
 
 #[test]
+fn a_frame_that_is_said_twice_or_in_the_background_is_refused() {
+    for (line, message) in [
+        ("iretq hello cs=0 cs=8", "`cs=8` contradicts `cs=0`"),
+        ("iretq hello rip=1 ss=2 rip=1", "`rip=1` is given twice"),
+        (
+            "iretq hello unchecked unchecked",
+            "`unchecked` is given twice",
+        ),
+        (
+            "iretq hello cs=0 &",
+            "`&` is not taken: `iretq` runs in the foreground",
+        ),
+    ] {
+        assert_eq!(failed(line), format!("iretq: {message}\n"));
+    }
+}
+
+#[test]
+fn no_blank_follows_what_wants_a_value() {
+    let mut keys = terminal().text("iretq hello c\t8\nevents k\texit\n");
+    Shell::new().run(&mut Machine::full(), &mut keys);
+    let text = keys.screen.text();
+    assert!(text.contains("iretq hello cs=8\n"), "{text}");
+    assert!(text.contains("events kind="), "{text}");
+}
+
+#[test]
 fn tab_knows_the_programs() {
     let mut machine = Machine::full();
     let mut keys = terminal().text("spawn se\t\nspawn s\t\t\n");

@@ -103,7 +103,8 @@ fn operators_bind_as_in_rust() {
 fn what_does_not_fit_is_an_error_and_not_a_small_number() {
     assert_eq!(value("0xffff_ffff_ffff_ffff + 1"), Err(Error::TooLarge));
     assert_eq!(value("3 - 5"), Err(Error::BelowZero));
-    assert_eq!(value("1 << 64"), Err(Error::TooLarge));
+    assert_eq!(value("1 << 64"), Err(Error::ShiftCount(64)));
+    assert_eq!(value("0 >> (1 - 2)"), Err(Error::ShiftCount(-1)));
     assert_eq!(value("3 << 63"), Err(Error::TooLarge));
     assert_eq!(value("-1 & 5"), Err(Error::BelowZero));
     assert_eq!(value("1 / 0"), Err(Error::DivisionByZero));
