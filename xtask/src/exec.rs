@@ -55,6 +55,10 @@ pub fn run(options: &Options, commands: &[String], json: bool) -> Outcome {
                 if last && is_a_clean_end(command, &failure) {
                     return outcome;
                 }
+                if json {
+                    // Whoever reads these learns the rest from the exit code.
+                    drop(print_line(&lost(place + 1, command, &failure)));
+                }
                 return broken(&failure);
             }
         }
@@ -80,25 +84,38 @@ fn is_a_clean_end(command: &str, failure: &Failure) -> bool {
 }
 
 fn print(reply: &Reply, json: bool) -> std::io::Result<()> {
+    print_notes(reply);
+    if json {
+        return print_line(&as_json(reply));
+    }
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(reply.text().as_bytes())?;
+    stdout.flush()?;
+    print_errors(reply);
+    Ok(())
+}
+
+fn print_line(line: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// What the kernel itself had to say meanwhile.
+pub(crate) fn print_notes(reply: &Reply) {
     for note in &reply.notes {
         eprintln!("{note}");
     }
-    let mut stdout = std::io::stdout().lock();
-    if json {
-        writeln!(stdout, "{}", as_json(reply))?;
-    } else {
-        stdout.write_all(reply.text().as_bytes())?;
+}
+
+/// Why the command failed, if it did.
+pub(crate) fn print_errors(reply: &Reply) {
+    for error in &reply.errors {
+        eprintln!("{error}");
     }
-    stdout.flush()?;
-    if !json {
-        for error in &reply.errors {
-            eprintln!("{error}");
-        }
-        if reply.errors.is_empty() && reply.status == Status::Interrupted {
-            eprintln!("{}: interrupted", reply.command);
-        }
+    if reply.errors.is_empty() && reply.status == Status::Interrupted {
+        eprintln!("{}: interrupted", reply.command);
     }
-    Ok(())
 }
 
 /// One command as one JSON object.
@@ -111,6 +128,18 @@ pub fn as_json(reply: &Reply) -> String {
         "status": reply.status.word(),
         "output": reply.output,
         "error": error,
+    })
+    .to_string()
+}
+
+/// The same for a command whose answer never came, or cannot be trusted: a crash, a timeout.
+fn lost(seq: usize, command: &str, failure: &Failure) -> String {
+    json!({
+        "seq": seq,
+        "command": command,
+        "status": "lost",
+        "output": [],
+        "error": failure.reason(),
     })
     .to_string()
 }
@@ -150,6 +179,24 @@ mod tests {
         let text = as_json(&failed);
         assert!(text.contains(r#""error":"walk: no""#), "{text}");
         assert!(!text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_was_lost_is_an_object_like_any_other() {
+        let failure = Failure {
+            trouble: Trouble::Fault {
+                report: vec!["fault: #PF".to_owned()],
+            },
+            place: Place::Prompt,
+            evidence: Box::default(),
+        };
+        let value: serde_json::Value =
+            serde_json::from_str(&lost(2, "crash", &failure)).expect("it is JSON");
+        assert_eq!(
+            value,
+            json!({ "seq": 2, "command": "crash", "status": "lost", "output": [],
+                    "error": "fault: #PF; at the prompt" })
+        );
     }
 
     #[test]

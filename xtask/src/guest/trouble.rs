@@ -19,6 +19,11 @@ impl Failure {
     /// What happened and where, as one line.
     #[must_use]
     pub fn reason(&self) -> String {
+        if let Trouble::Fault { report } = &self.trouble
+            && let Some(fault) = report.first()
+        {
+            return format!("{}; {}", fault.trim(), self.place);
+        }
         let text = self.to_string();
         let first = text.lines().next().unwrap_or_default();
         first.trim_end_matches(':').to_owned()
