@@ -51,8 +51,9 @@ fn called() -> anyhow::Result<Outcome> {
         }
         Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
         Command::Screenshot { file, sources } => {
+            screenshot::check(&file)?;
             let commands = script::commands(&sources)?;
-            screenshot::run(&options(&machine)?, &commands, &file)?;
+            return Ok(screenshot::run(&options(&machine)?, &commands, &file));
         }
         Command::Test { filter } => return checks::test(&Project::find(), filter.as_deref()),
         Command::Bench { runs, check } => {
