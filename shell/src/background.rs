@@ -8,11 +8,12 @@ use heapless::Vec;
 use crate::foreign::ForeignText;
 use crate::output::Output;
 use crate::process::{Pids, processes};
-use crate::{Error, Pid, ProcessInfo, Target};
+use crate::render::Count;
+use crate::{Error, Pid, ProcessInfo, ProcessState, Target};
 
-/// How much of one process is shown before one prompt. More comes before the next one: who
-/// writes without end must not keep the prompt away.
-const MOST: usize = 16 << 10;
+/// How many lines of one process are shown before one prompt. More come before the next one:
+/// who writes without end must not push what a person is doing off the screen.
+const MOST_LINES: u32 = 20;
 
 /// Which dead ones have been mentioned already.
 pub(crate) struct Mentioned(Vec<Pid, 64>);
@@ -48,25 +49,79 @@ impl Mentioned {
     }
 }
 
+/// Shows the lines that a process has finished. The last one, unfinished, stays with the process
+/// until its line feed comes or can come no more, so that no line is shown in two halves.
 fn show(target: &mut dyn Target, out: &mut Output<'_>, info: &ProcessInfo) -> Result<(), Error> {
+    let waiting = Waiting::of(target, info)?;
     let mut text = ForeignText::new();
     let mut lines = Prefixed {
         out,
         pid: info.pid,
         is_inside: false,
     };
-    let mut shown = 0;
-    while shown < MOST {
-        let taken = processes(target)?.take_output(info.pid, text.room());
+    let mut left = waiting.shown;
+    while left > 0 {
+        let room = text.room();
+        let length = room.len().min(left);
+        let piece = room.get_mut(..length).unwrap_or_default();
+        let taken = processes(target)?.take_output(info.pid, piece);
         if taken == 0 {
             break;
         }
-        shown += taken;
+        left = left.saturating_sub(taken);
         text.write(taken, &mut lines)?;
     }
     text.finish(&mut lines)?;
     lines.out.finish_line();
+    let more = waiting.bytes.saturating_sub(waiting.shown);
+    if waiting.lines == MOST_LINES && more > 0 {
+        let (pid, more) = (info.pid, Count(more as u64, "byte"));
+        writeln!(out, "[{pid}] ... {more} more; `wait {pid}` shows them")?;
+    }
     Ok(())
+}
+
+/// What a process has written that nobody has seen.
+struct Waiting {
+    bytes: usize,
+    /// How many lines of it are shown now, and in how many bytes.
+    lines: u32,
+    shown: usize,
+}
+
+impl Waiting {
+    fn of(target: &mut dyn Target, info: &ProcessInfo) -> Result<Self, Error> {
+        let processes = processes(target)?;
+        let mut chunk = [0; 256];
+        let (mut bytes, mut lines, mut shown) = (0_usize, 0, 0);
+        loop {
+            let count = processes.peek_output(info.pid, bytes, &mut chunk);
+            if count == 0 {
+                break;
+            }
+            for byte in chunk.iter().take(count) {
+                bytes = bytes.saturating_add(1);
+                if *byte == b'\n' && lines < MOST_LINES {
+                    lines += 1;
+                    shown = bytes;
+                }
+            }
+        }
+        let never_ends = match info.state {
+            ProcessState::Dead(_) => lines < MOST_LINES,
+            // There is no room for the line feed.
+            ProcessState::BlockedOnOutput => lines == 0,
+            _ => false,
+        };
+        if never_ends {
+            shown = bytes;
+        }
+        Ok(Waiting {
+            bytes,
+            lines,
+            shown,
+        })
+    }
 }
 
 /// Each line of what is written through it begins with the pid of who wrote it.

@@ -111,6 +111,10 @@ impl Processes for SampleProcesses {
         0
     }
 
+    fn peek_output(&mut self, _: Pid, _: usize, _: &mut [u8]) -> usize {
+        0
+    }
+
     fn give_input(&mut self, _: Pid, _: &[u8]) -> usize {
         0
     }

@@ -163,6 +163,19 @@ impl Processes for LiveProcesses {
         count
     }
 
+    fn peek_output(&mut self, pid: Pid, skip: usize, into: &mut [u8]) -> usize {
+        let mut table = table();
+        let Some(process) = table.get(pid) else {
+            return 0;
+        };
+        let waiting = process.output.iter().skip(skip);
+        let count = waiting.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(waiting) {
+            *to = *from;
+        }
+        count
+    }
+
     fn give_input(&mut self, pid: Pid, input: &[u8]) -> usize {
         let mut table = table();
         let Some(process) = table.get(pid) else {

@@ -65,6 +65,10 @@ pub trait Processes {
     /// first; how many there were. Dead ones still have theirs. 0 for an unknown pid.
     fn take_output(&mut self, pid: Pid, into: &mut [u8]) -> usize;
 
+    /// What [`take_output`](Processes::take_output) would take after skipping so many bytes,
+    /// left where it is; how many bytes there were. 0 past the end and for an unknown pid.
+    fn peek_output(&mut self, pid: Pid, skip: usize, into: &mut [u8]) -> usize;
+
     /// Gives a process input; how many bytes were taken. The rest has no room now.
     fn give_input(&mut self, pid: Pid, input: &[u8]) -> usize;
 

@@ -16,7 +16,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Processes,
     usage: "<program> [argument...] [&]",
     summary: "start a program",
-    help: "Starts a program in a process of its own, with these arguments, and shows what it writes as it comes, control characters as `\\xNN`. Keys are for it while it reads, a line at a time; Ctrl-D ends its input, and Ctrl-C kills it. If it does not exit with code 0, the command says how it ended, and fails. `$_` becomes its status: the exit code, or 0x100 if it was killed, or 0x200 and the vector of its fault.\nWith `&` at the end, says its pid (which `$_` becomes) and goes on at once. The process runs whenever the shell waits. What it writes is shown before the next prompt, each line with its pid, or by `wait`.",
+    help: "Starts a program in a process of its own, with these arguments, and shows what it writes as it comes, control characters as `\\xNN`. Keys are for it while it reads, a line at a time; Ctrl-D ends its input, and Ctrl-C kills it. If it does not exit with code 0, the command says how it ended, and fails. `$_` becomes its status: the exit code, or 0x100 if it was killed, or 0x200 and the vector of its fault.\nWith `&` at the end, says its pid (which `$_` becomes) and goes on at once. The process runs whenever the shell waits. The lines it has finished are shown before the next prompt, each with its pid and at most 20 of them; `wait` shows all that it has written.",
     examples: &[
         ("spawn hello", "the way into ring 3 and back"),
         ("spawn echo 'one word' two", "arguments"),

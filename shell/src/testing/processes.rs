@@ -111,6 +111,12 @@ impl Fake {
         self.last = last;
     }
 
+    /// It has written as much as has room.
+    pub(crate) fn block(&mut self, pid: Pid) {
+        let process = self.all.get_mut(&pid).expect("it is there");
+        process.state = ProcessState::BlockedOnOutput;
+    }
+
     pub(crate) fn output_of(&mut self, pid: Pid, text: &[u8]) {
         self.all
             .get_mut(&pid)
@@ -237,6 +243,18 @@ impl Processes for Fake {
             *byte = taken;
         }
         bytes
+    }
+
+    fn peek_output(&mut self, pid: Pid, skip: usize, into: &mut [u8]) -> usize {
+        let Some(process) = self.all.get(&pid) else {
+            return 0;
+        };
+        let waiting = process.output.iter().skip(skip);
+        let count = waiting.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(waiting) {
+            *to = *from;
+        }
+        count
     }
 
     fn give_input(&mut self, pid: Pid, input: &[u8]) -> usize {
