@@ -87,23 +87,22 @@ fn stack(context: &mut Context<'_>, top: VirtAddr) -> Result<bool, Error> {
     let end = walk(context.target.memory(), &paging, root, below).end();
     let region = context.region(below);
     let out = &mut context.out;
-    let usable = match end {
-        End::Mapped { rights, .. } if rights.write && !rights.user => {
-            write!(out, "usable")?;
-            true
-        }
-        End::Mapped { rights, .. } => {
-            write!(out, "NOT USABLE: the word below is {rights}")?;
-            false
-        }
-        other => {
-            write!(out, "NOT USABLE: {other}")?;
-            false
-        }
-    };
-    match region {
-        Some(region) => writeln!(out, " ({})", region.name)?,
-        None => writeln!(out)?,
+    let name = region.map(|region| region.name);
+    // Before a reason, which names an entry: that one is elsewhere.
+    if let (Some(name), false) = (name, usable(&end)) {
+        write!(out, "({name}) ")?;
     }
-    Ok(usable)
+    match end {
+        end if usable(&end) => match name {
+            Some(name) => writeln!(out, "usable ({name})")?,
+            None => writeln!(out, "usable")?,
+        },
+        End::Mapped { rights, .. } => writeln!(out, "NOT USABLE: the word below is {rights}")?,
+        other => writeln!(out, "NOT USABLE: {other}")?,
+    }
+    Ok(usable(&end))
+}
+
+fn usable(end: &End) -> bool {
+    matches!(end, End::Mapped { rights, .. } if rights.write && !rights.user)
 }

@@ -45,7 +45,7 @@ fn descriptor_tables_are_read_through_the_page_tables() {
     );
     assert_eq!(
         lines[4],
-        "ist1 0xffff_c900_0000_1000 NOT USABLE: PT entry not present (kernel stacks)"
+        "ist1 0xffff_c900_0000_1000 (kernel stacks) NOT USABLE: PT entry not present"
     );
     assert_eq!(lines.last(), Some(&"2 stacks set, 1 usable"));
 }
