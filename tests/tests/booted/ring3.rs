@@ -299,8 +299,8 @@ pub(crate) fn misuse_is_refused(guest: &mut Guest) -> Result<()> {
     ok(guest, &format!("kill {pid}"))?;
     let rows = [
         ("spawn no-such-program".to_owned(), "is not a program"),
-        ("kill 2147483647".to_owned(), "no process"),
-        ("wait 2147483647".to_owned(), "no process"),
+        ("kill 2147483647".to_owned(), "no such process"),
+        ("wait 2147483647".to_owned(), "no such process"),
         (format!("kill {pid}"), "dead"),
         (format!("walk 0x40_0000 {pid}"), "dead"),
         (format!("in {pid} regs"), "dead"),
