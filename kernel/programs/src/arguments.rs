@@ -2,6 +2,8 @@
 
 use core::ffi::c_char;
 
+use crate::{calls, println};
+
 /// The words of the command line, the program's name first.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments {
@@ -31,12 +33,23 @@ impl Arguments {
         str::from_utf8(self.bytes(index)?).ok()
     }
 
-    /// The same as a decimal number, or `otherwise` where there is none.
+    /// The same as a decimal number, or `otherwise` where there is no such word. A word that is no
+    /// number ends the program: one line, and exit code 2.
     #[must_use]
     pub fn number(&self, index: usize, otherwise: u64) -> u64 {
-        self.text(index)
-            .and_then(|word| word.parse().ok())
-            .unwrap_or(otherwise)
+        let Some(word) = self.bytes(index) else {
+            return otherwise;
+        };
+        let number = self.text(index).and_then(|word| word.parse().ok());
+        number.unwrap_or_else(|| {
+            let name = self.text(0).unwrap_or("?");
+            println!(
+                "{name}: `{}` is not a number from 0 to {}",
+                word.escape_ascii(),
+                u64::MAX
+            );
+            calls::exit(2)
+        })
     }
 
     /// How many words there are.

@@ -1,5 +1,5 @@
-//! `forker [N]`: makes N children, 4 without an argument, that all write to the same pages, and
-//! checks that each sees the past of all and the writes of none.
+//! `forker [N]`: makes N children, 4 without an argument and at most 50, that all write to the
+//! same pages, and checks that each sees the past of all and the writes of none.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -7,6 +7,9 @@
 use programs::{Arguments, Ended, abi, calls, println};
 
 programs::program!(main);
+
+/// With a child of each child, about as many as there may be.
+const MOST: u64 = 50;
 
 /// Written by everybody: on a page of the program's data, of the stack and of `map`.
 struct Places<'a> {
@@ -31,7 +34,11 @@ impl Places<'_> {
 }
 
 fn main(arguments: Arguments) -> u8 {
-    let count = arguments.number(1, 4).min(50);
+    let count = arguments.number(1, 4);
+    if !(1..=MOST).contains(&count) {
+        println!("forker: from 1 to {MOST} children, not {count}");
+        return 2;
+    }
     match run(count) {
         Ok(()) => {
             println!("forker: {count} children, each with pages of its own");
