@@ -4,6 +4,7 @@
 //! symbol and debug section gone, its file filled up with zeros to 600,000 bytes. Rounds
 //! alternate, so that a busy machine disturbs all alike.
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,17 +59,39 @@ pub fn run(
     runs: usize,
     check: bool,
 ) -> anyhow::Result<Outcome> {
+    let outcome = table(&mut std::io::stdout().lock(), built, change, runs, check);
+    outcome.or_else(quietly)
+}
+
+fn table(
+    out: &mut impl Write,
+    built: &Built,
+    change: impl Fn(&mut Options),
+    runs: usize,
+    check: bool,
+) -> anyhow::Result<Outcome> {
     let (reference, images) = reference(built)?;
     let size = |path: &Path| std::fs::metadata(path).map(|about| about.len());
     let (ours, theirs) = (size(&built.kernel.loaded)?, size(&reference)?);
-    println!("kernel file: {ours} bytes; reference, stripped: {theirs} bytes");
+    writeln!(
+        out,
+        "kernel file: {ours} bytes; reference, stripped: {theirs} bytes"
+    )?;
     if theirs > REFERENCE {
-        println!(
+        writeln!(
+            out,
             "the stripped kernel is larger than {REFERENCE} bytes; it is the reference as it is"
-        );
+        )?;
     }
-    println!("seconds from QEMU's start to the prompt, {runs} boots each, alternating");
-    println!("firmware   kernel min  median   reference min  median   ratio of medians");
+    writeln!(
+        out,
+        "seconds from QEMU's start to the prompt, {}, alternating",
+        boots(runs)
+    )?;
+    writeln!(
+        out,
+        "firmware   kernel min  median   reference min  median   ratio of medians"
+    )?;
 
     let mut outcome = Outcome::Ok;
     for firmware in Firmware::ALL {
@@ -88,25 +111,40 @@ pub fn run(
                 .push(Guest::boot(&stripped)?.boot_report().prompt);
         }
         let ratio = kernel.median() / reference.median();
-        println!(
+        writeln!(
+            out,
             "{:8}   {:10.2}  {:6.2}   {:13.2}  {:6.2}   {ratio:16.2}",
             firmware.word(),
             kernel.least(),
             kernel.median(),
             reference.least(),
             reference.median()
-        );
+        )?;
         if check && ratio >= limit(firmware) {
-            println!(
+            writeln!(
+                out,
                 "{}: the ratio must stay under {}",
                 firmware.word(),
                 limit(firmware)
-            );
+            )?;
             outcome = Outcome::Failed;
         }
     }
-    crate::count::run(built)?;
+    crate::count::run(built, out)?;
     Ok(outcome)
+}
+
+/// Nobody reads any more, as behind `| head`: nothing to say, and nobody to say it to.
+fn quietly(error: anyhow::Error) -> anyhow::Result<Outcome> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(closed) if closed.kind() == ErrorKind::BrokenPipe => Ok(Outcome::Broken),
+        _ => Err(error),
+    }
+}
+
+fn boots(runs: usize) -> String {
+    let boots = if runs == 1 { "boot" } else { "boots" };
+    format!("{runs} {boots} each")
 }
 
 fn reference(built: &Built) -> anyhow::Result<(PathBuf, Images)> {
@@ -136,6 +174,21 @@ fn reference(built: &Built) -> anyhow::Result<(PathBuf, Images)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_nothing_to_report_and_another_failure_is() {
+        let io = |kind: ErrorKind| anyhow::Error::from(std::io::Error::from(kind));
+        let ended = quietly(io(ErrorKind::BrokenPipe)).expect("it is quiet");
+        assert_eq!(ended, Outcome::Broken);
+        assert!(quietly(io(ErrorKind::NotFound)).is_err());
+        assert!(quietly(anyhow::anyhow!("no boot")).is_err());
+    }
+
+    #[test]
+    fn one_boot_is_not_boots() {
+        assert_eq!(boots(1), "1 boot each");
+        assert_eq!(boots(5), "5 boots each");
+    }
 
     #[test]
     fn the_median_is_in_the_middle_whatever_the_order() {

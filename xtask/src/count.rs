@@ -3,6 +3,7 @@
 //! Under `-icount shift=0,sleep=off` the guest's time-stamp counter counts executed instructions, so
 //! these numbers repeat exactly, however busy this machine is.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -17,20 +18,18 @@ const ICOUNT: [&str; 2] = ["-icount", "shift=0,sleep=off"];
 ///
 /// # Errors
 ///
-/// When the guest does not boot, or a program that measures fails.
-pub fn run(built: &Built) -> anyhow::Result<()> {
+/// When the guest does not boot, a program that measures fails, or nobody reads `out` any more.
+pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
     let mut options = built.options(Firmware::Bios);
     options.extra.extend(ICOUNT.map(str::to_owned));
     options.timeout = Duration::from_secs(300);
     let mut guest = Guest::boot(&options)?;
-    println!("guest instructions, under {}", ICOUNT.join(" "));
+    writeln!(out, "guest instructions, under {}", ICOUNT.join(" "))?;
     let reply = guest.command("spawn measure")?;
     ensure!(reply.is_ok(), "measure: {:?}", reply.errors);
     for line in &reply.output {
-        let (what, count) = line
-            .rsplit_once(": ")
-            .context("measure printed no number")?;
-        println!("{count:>8}  {what}, from ring 3 and back");
+        let (what, count) = measured(line).context("measure printed no number")?;
+        writeln!(out, "{count:>8} instructions  {what}, from ring 3 and back")?;
     }
     // Two that never give way: the timer switches between them.
     let reply =
@@ -40,17 +39,34 @@ pub fn run(built: &Built) -> anyhow::Result<()> {
         .into_iter()
         .min()
         .context("no switch was recorded")?;
-    println!(
-        "{least:>8}  switch to another process: context saved, CR3 and RSP0 loaded, stack switched"
-    );
-    let cost = reply
-        .output
-        .last()
-        .and_then(|line| line.rsplit(", ").next())
-        .unwrap_or("?")
-        .to_owned();
-    println!("          {cost} for a record in the event ring, of which a switch makes four");
+    writeln!(
+        out,
+        "{least:>8} instructions  switch to another process: context saved, CR3 and RSP0 loaded, stack switched"
+    )?;
+    let cost = reply.output.last().and_then(|line| cost(line));
+    let cost = cost.context("events did not say what a record costs")?;
+    writeln!(
+        out,
+        "{cost:>8} instructions  a record in the event ring, of which a switch makes four"
+    )?;
     Ok(())
+}
+
+/// What a line of `measure` is about, and its number: a cycle is an instruction here.
+fn measured(line: &str) -> Option<(&str, u64)> {
+    let (what, count) = line.strip_suffix(" cycles")?.rsplit_once(": ")?;
+    Some((what, count.parse().ok()?))
+}
+
+/// What a record costs, by the last line of `events`.
+fn cost(line: &str) -> Option<u64> {
+    let (_, each) = line.rsplit_once(", ")?;
+    let mut words = each.split(' ');
+    let cycles = words.next()?.parse().ok()?;
+    words
+        .next()
+        .is_some_and(|unit| unit.starts_with("cycle"))
+        .then_some(cycles)
 }
 
 /// The instructions from each `save-context` to its `stack-switch`, of those that load CR3 and RSP0.
@@ -87,6 +103,17 @@ fn switches(reply: &Reply) -> Vec<u64> {
 mod tests {
     use super::*;
     use shell::Status;
+
+    #[test]
+    fn a_number_counts_only_with_its_unit() {
+        let what = "getpid by int 0x80";
+        assert_eq!(measured(&format!("{what}: 31 cycles")), Some((what, 31)));
+        assert_eq!(measured(&format!("{what}: 31")), None);
+        let events = "60 events, 0 lost, ";
+        assert_eq!(cost(&format!("{events}41 cycles each")), Some(41));
+        assert_eq!(cost(&format!("{events}1 cycle each")), Some(1));
+        assert_eq!(cost(events), None);
+    }
 
     #[test]
     fn only_whole_switches_to_another_space_are_counted() {

@@ -38,17 +38,17 @@ fn least(mut what: impl FnMut()) -> u64 {
 
 fn main(_: Arguments) -> u8 {
     println!(
-        "getpid by int 0x80: {}",
+        "getpid by int 0x80: {} cycles",
         least(|| _ = calls::pid_by(Door::Gate))
     );
     println!(
-        "getpid by syscall: {}",
+        "getpid by syscall: {} cycles",
         least(|| _ = calls::pid_by(Door::Syscall))
     );
     match fault() {
         Ok((copied, taken)) => {
-            println!("page fault, page copied: {copied}");
-            println!("page fault, page taken over: {taken}");
+            println!("page fault, page copied: {copied} cycles");
+            println!("page fault, page taken over: {taken} cycles");
             0
         }
         Err(error) => {
