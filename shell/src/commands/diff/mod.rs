@@ -14,6 +14,7 @@ use machine::{Compared, DiffOptions, PhysAddr, Progress, Range, VirtAddr};
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::{Excerpt, excerpt};
+use crate::once::Once;
 use crate::root::root;
 use line::DiffLine;
 use verdict::{Tally, Verdict};
@@ -114,12 +115,14 @@ fn tree(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Tree, Error> {
 
 fn options(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<DiffOptions, Error> {
     let mut options = DiffOptions::default();
+    let mut half = Once::default();
     while let Some(word) = args.word() {
         let text = word.text()?;
-        match text.strip_prefix("--").unwrap_or(text) {
-            "kernel" => within(&mut options.range, Range::UPPER),
-            "user" => within(&mut options.range, Range::LOWER),
-            "all" => {}
+        let bare = text.strip_prefix("--").unwrap_or(text);
+        match bare {
+            "kernel" => half.set(bare, Range::UPPER)?,
+            "user" => half.set(bare, Range::LOWER)?,
+            "all" => half.set(bare, Range::ALL)?,
             "ad" => options.accessed_dirty = true,
             "pages" => options.count_shared = true,
             _ => {
@@ -136,6 +139,7 @@ fn options(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<DiffOptions
             }
         }
     }
+    within(&mut options.range, half.get().unwrap_or_default());
     Ok(options)
 }
 

@@ -173,6 +173,10 @@ fn mistakes_in_a_comparison_are_one_line() {
     assert_eq!(failed("diff"), "diff: which root?\n");
     assert_eq!(failed("diff master"), "diff: which root?\n");
     assert_eq!(
+        failed("diff master cr3 kernel --user"),
+        "diff: `user` contradicts `kernel`\n"
+    );
+    assert_eq!(
         failed("diff master cr3 upper"),
         "diff: `upper` is not kernel, user, all, ad, pages or a range\n"
     );
