@@ -5,6 +5,7 @@
 //! damages a guest boots its own.
 
 mod access;
+mod compare;
 mod console;
 mod entry;
 mod faults;
@@ -166,6 +167,18 @@ fn main() -> Result<()> {
             ("e27_numbers_of_calls", entry::e27),
             ("e28_hostile_pointers", entry::e28),
             ("memory_until_there_is_none", entry::exhaustion),
+            (
+                "ten_processes_share_the_kernel_half",
+                compare::the_kernel_half_is_shared,
+            ),
+            (
+                "two_processes_differ_in_frames_only",
+                compare::two_processes_differ_in_frames_only,
+            ),
+            (
+                "tables_are_all_accounted_for",
+                compare::tables_are_all_accounted_for,
+            ),
         ];
         for &(name, test) in on_shared {
             let shared = Arc::clone(&shared);
