@@ -182,10 +182,6 @@ impl Screen {
 }
 
 impl Grid {
-    fn blank(&self) -> Cell {
-        BLANK
-    }
-
     fn line(&mut self, row: usize) -> Option<&mut Vec<Cell>> {
         let first = self.lines.len() - self.rows;
         self.lines.get_mut(first + row)
@@ -197,21 +193,19 @@ impl Grid {
             return;
         }
         // Reuse the line that falls off the top, so that steady output allocates nothing.
-        let blank = self.blank();
         let mut line = if self.lines.len() >= self.rows + SCROLLBACK {
             self.lines.pop_front().unwrap_or_default()
         } else {
             Vec::with_capacity(self.columns)
         };
         line.clear();
-        line.resize(self.columns, blank);
+        line.resize(self.columns, BLANK);
         self.lines.push_back(line);
     }
 
     fn erase(&mut self, row: usize, from: usize, to: usize) {
-        let blank = self.blank();
         if let Some(cells) = self.line(row).and_then(|line| line.get_mut(from..to)) {
-            cells.fill(blank);
+            cells.fill(BLANK);
         }
     }
 

@@ -280,7 +280,7 @@ pub(crate) fn reassign(at: PhysAddr, owner: Owner) {
     });
 }
 
-/// Who owns the frame at `at`, in words; `None` where there is no RAM.
+/// How many frames this owner has.
 pub(crate) fn count(owner: Owner) -> u64 {
     with(|books| books.counts[owner as usize]).unwrap_or(0)
 }

@@ -1,20 +1,15 @@
-//! What the shell may ask about processes and stacks.
+//! What the shell may ask about processes.
 
 use heapless::Vec;
 use machine::{PhysAddr, Registers, VirtAddr};
-use shell::{
-    Exit, Pid, ProcessError, ProcessInfo, ProcessState, Processes, Program, StackError, StackInfo,
-    StackKind, StackState, Stacks, Start,
-};
+use shell::{Exit, Pid, ProcessError, ProcessInfo, ProcessState, Processes, Program, Start};
 
-use super::spawn::{self, MOST_ARGUMENTS, STACK_BYTES, STACK_TOP};
+use super::spawn::{self, MOST_ARGUMENTS};
 use super::{KERNEL, NOBODY, Process, State, exit, ramdisk, run_others, table};
-use crate::arch::descriptors::IST_STACKS;
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
+use crate::memory::master;
 use crate::memory::physmap::LiveMemory;
-use crate::memory::stacks::{self, Place, Stack};
-use crate::memory::{master, tables::Tables};
 use crate::target;
 
 /// The processes of this kernel.
@@ -69,7 +64,11 @@ impl Processes for LiveProcesses {
     fn info(&mut self, pid: Pid) -> Option<ProcessInfo> {
         let mut table = table();
         let process = table.get(pid)?;
-        let frame = saved_frame(process);
+        // The stack of a dead one may be somebody else's by now.
+        let frame = match process.state {
+            State::Dead(_) => TrapFrame::default(),
+            _ => saved_frame(process),
+        };
         let state = match process.state {
             State::Running => ProcessState::Running,
             State::Ready => ProcessState::Ready,
@@ -232,97 +231,4 @@ fn saved_frame(process: &Process) -> TrapFrame {
         }
     }
     TrapFrame::from_words(words)
-}
-
-impl Stacks for LiveProcesses {
-    fn stack(&mut self, index: usize) -> Option<StackInfo> {
-        let root = master::root()?;
-        if let Some(&(_, _, name)) = IST_STACKS.get(index) {
-            let stack = stacks::ist_stack(index as u64);
-            return Some(info(
-                name,
-                None,
-                stack,
-                StackKind::Ist,
-                StackState::Live,
-                root,
-            ));
-        }
-        let index = index - IST_STACKS.len();
-        if let Some((stack, place)) = stacks::place(index) {
-            let state = match place {
-                Place::Live => StackState::Live,
-                Place::Free => StackState::Free,
-                Place::Reserved => StackState::Reserved,
-            };
-            let owner = table()
-                .all()
-                .find(|p| p.stack == stack)
-                .map(|process| process.pid);
-            let name = if index == 0 { "shell" } else { "" };
-            return Some(info(name, owner, stack, StackKind::Kernel, state, root));
-        }
-        let index = index - stacks::places();
-        let mut table = table();
-        let process = table
-            .all()
-            .filter(|process| process.space.is_some())
-            .nth(index)?;
-        let root = process.space.as_ref()?.root();
-        let stack = Stack {
-            bottom: STACK_TOP - STACK_BYTES,
-            top: STACK_TOP,
-        };
-        let mut user = info(
-            "",
-            Some(process.pid),
-            stack,
-            StackKind::User,
-            StackState::Live,
-            root,
-        );
-        user.high_water = stacks::used(
-            &Tables::at(root, target::paging()),
-            stack.bottom,
-            stack.top,
-            0,
-        );
-        Some(user)
-    }
-
-    fn reserve(&mut self, count: u64) -> Result<(), StackError> {
-        stacks::reserve(count).map_err(|why| match why {
-            stacks::StackError::RegionFull => StackError::TooMany,
-            stacks::StackError::NoFrame | stacks::StackError::Map(_) => StackError::NoMemory,
-        })
-    }
-
-    fn release(&mut self) -> u64 {
-        stacks::release()
-    }
-}
-
-fn info(
-    name: &'static str,
-    owner: Option<Pid>,
-    stack: Stack,
-    kind: StackKind,
-    state: StackState,
-    root: PhysAddr,
-) -> StackInfo {
-    let high_water = match (kind, state) {
-        (StackKind::User, _) => None,
-        (_, StackState::Live) => stacks::high_water(stack),
-        _ => None,
-    };
-    StackInfo {
-        name,
-        owner,
-        bottom: VirtAddr(stack.bottom),
-        top: VirtAddr(stack.top),
-        kind,
-        state,
-        root,
-        high_water,
-    }
 }

@@ -25,6 +25,7 @@ mod ramdisk;
 mod schedule;
 mod space;
 mod spawn;
+mod stack_list;
 mod syscall;
 mod user_memory;
 
