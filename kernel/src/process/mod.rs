@@ -108,8 +108,6 @@ const INPUT: usize = 1024;
 struct Table {
     slots: Vec<Option<Box<Process>>>,
     next_pid: u32,
-    /// The one that runs; [`KERNEL`] or a pid.
-    current: u32,
     /// Where the kernel thread's stack stands while it does not run.
     kernel_rsp: u64,
 }
@@ -117,7 +115,6 @@ struct Table {
 static TABLE: Mutex<Table> = Mutex::new(Table {
     slots: Vec::new(),
     next_pid: 1,
-    current: KERNEL,
     kernel_rsp: 0,
 });
 
@@ -142,8 +139,7 @@ impl Table {
     }
 
     fn current(&mut self) -> Option<&mut Process> {
-        let pid = self.current;
-        self.get(pid)
+        self.get(current_pid())
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut Process> {

@@ -11,7 +11,8 @@ use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::memory::{master, stacks};
 
-/// The same as `Table::current`, for readers that must not take a lock.
+/// The one that runs: [`KERNEL`] or a pid. Not in the table, since events ask for it anywhere and
+/// must not take a lock.
 static CURRENT: AtomicU32 = AtomicU32::new(KERNEL);
 
 /// The pid of the thread that runs.
@@ -68,7 +69,7 @@ fn choose() -> Option<u32> {
             process.state = State::Ready;
         }
     }
-    let current = table.current;
+    let current = current_pid();
     let ready = |process: &&mut super::Process| process.state == State::Ready;
     // Lowest pid above the current one, else the kernel, else the lowest of all.
     let above = table
@@ -86,16 +87,14 @@ fn choose() -> Option<u32> {
 
 /// The switch itself, in its stages: save the context, load CR3, set RSP0, switch stacks.
 fn switch_to(from: u32, to: u32) {
-    let (save, load) = {
+    let (save, load, root, top) = {
         let mut table = table();
         let Some((load, root, top)) = incoming(&mut table, to) else {
             return;
         };
         let save = outgoing(&mut table, from);
-        table.current = to;
-        (save, (load, root, top))
+        (save, load, root, top)
     };
-    let (load, root, top) = load;
     if let Some(root) = root {
         let old = cpu::cr3();
         if old != root.0 {

@@ -80,7 +80,7 @@ fn with_current<R>(body: impl FnOnce(&mut super::Process) -> Result<R, u64>) -> 
 }
 
 fn write(fd: u64, pointer: u64, length: u64) -> Answer {
-    if fd != 1 && fd != 2 {
+    if fd != abi::STDOUT && fd != abi::STDERR {
         return Err(EBADF);
     }
     let length = length.min(MOST_WRITTEN);
@@ -117,7 +117,7 @@ fn write(fd: u64, pointer: u64, length: u64) -> Answer {
 }
 
 fn read(fd: u64, pointer: u64, length: u64) -> Answer {
-    if fd != 0 {
+    if fd != abi::STDIN {
         return Err(EBADF);
     }
     // Checked as far as a `write` would be; a line is never longer than the buffer for input.
@@ -180,7 +180,7 @@ fn spawn_program(name: u64, name_length: u64, arguments: u64, length: u64) -> An
 
 fn wait(which: u64) -> Answer {
     let me = current_pid();
-    let any = which == u64::MAX;
+    let any = which == abi::ANY_CHILD;
     loop {
         let mut is_parent = false;
         let mut dead = None;
@@ -215,8 +215,8 @@ fn kill(pid: u64) -> Answer {
 fn map(length: u64, rights: u64) -> Answer {
     let (write, execute) = match rights {
         0 => (false, false),
-        1 => (true, false),
-        2 => (false, true),
+        abi::MAP_WRITE => (true, false),
+        abi::MAP_EXECUTE => (false, true),
         _ => return Err(EINVAL),
     };
     if length == 0 || length > MOST_MAPPED {
