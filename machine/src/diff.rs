@@ -9,7 +9,9 @@
 use core::iter::FusedIterator;
 
 use crate::leaves::{PATIENCE, entry_address};
-use crate::{Entry, Level, Paging, PhysAddr, PhysMemory, Progress, Range, ReadError};
+use crate::{
+    Entry, Level, Paging, PhysAddr, PhysMemory, Progress, Range, ReadError, Side, SideBySide,
+};
 
 mod differences;
 mod open;
@@ -74,9 +76,9 @@ struct Spot {
     places: [Place; 2],
 }
 
-/// The iterator that [`diff`] makes.
-pub struct Diff<'m> {
-    memory: &'m mut (dyn PhysMemory + 'm),
+/// The iterator that [`diff`] and [`diff_sides`] make.
+pub struct Diff<M> {
+    memory: M,
     paging: Paging,
     options: DiffOptions,
     path: [Option<Pair>; 5],
@@ -99,7 +101,20 @@ pub fn diff<'m>(
     left: PhysAddr,
     right: PhysAddr,
     options: DiffOptions,
-) -> Diff<'m> {
+) -> Diff<&'m mut (dyn PhysMemory + 'm)> {
+    diff_sides(memory, paging, left, right, options)
+}
+
+/// Like [`diff`], with a memory for each side, so that tables can be compared with what they
+/// were earlier. The same frame on both sides counts as shared only where it is the same memory
+/// as well; otherwise it is looked into.
+pub fn diff_sides<M: SideBySide>(
+    memory: M,
+    paging: Paging,
+    left: PhysAddr,
+    right: PhysAddr,
+    options: DiffOptions,
+) -> Diff<M> {
     let range = options.range.canonical(&paging);
     let mut diff = Diff {
         memory,
@@ -119,7 +134,7 @@ pub fn diff<'m>(
     diff
 }
 
-impl Diff<'_> {
+impl<M: SideBySide> Diff<M> {
     /// Does a bounded amount of work: some thousand reads at most, or until there is a row.
     pub fn advance(&mut self) -> Progress<DiffRow> {
         for _ in 0..PATIENCE {
@@ -140,7 +155,7 @@ impl Diff<'_> {
     fn begin(&mut self, roots: [PhysAddr; 2]) {
         let [left, right] = roots;
         let top = self.paging.top();
-        if left != right {
+        if left != right || !self.memory.is_same_memory(left) {
             self.enter(roots, Sides::Both, top, 0, None);
             return;
         }
@@ -202,7 +217,8 @@ impl Diff<'_> {
         }
         match sides {
             Sides::Both => {
-                let (l, r) = (self.read(left, index), self.read(right, index));
+                let l = self.read(Side::Left, left, index);
+                let r = self.read(Side::Right, right, index);
                 if let (Ok(l), Ok(r)) = (l, r)
                     && (l | r) & Entry::PRESENT == 0
                 {
@@ -235,11 +251,11 @@ impl Diff<'_> {
         self.path.get_mut(self.depth.checked_sub(1)?)?.as_mut()
     }
 
-    fn read(&mut self, table: PhysAddr, index: u16) -> Result<u64, ReadError> {
+    fn read(&mut self, side: Side, table: PhysAddr, index: u16) -> Result<u64, ReadError> {
         if self.lost {
             return Err(ReadError::Lost);
         }
-        let read = self.memory.read_u64(entry_address(table, index));
+        let read = self.memory.read_u64(side, entry_address(table, index));
         // Once lost is lost: asking thousands of times more could take a time-out each.
         self.lost = read == Err(ReadError::Lost);
         read
@@ -258,7 +274,7 @@ impl Diff<'_> {
     }
 }
 
-impl Iterator for Diff<'_> {
+impl<M: SideBySide> Iterator for Diff<M> {
     type Item = DiffRow;
 
     fn next(&mut self) -> Option<DiffRow> {
@@ -272,7 +288,7 @@ impl Iterator for Diff<'_> {
     }
 }
 
-impl FusedIterator for Diff<'_> {}
+impl<M: SideBySide> FusedIterator for Diff<M> {}
 
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@ mod registers;
 mod rights;
 mod runs;
 mod segments;
+mod sides;
 #[cfg(any(test, feature = "simulated"))]
 mod simulated;
 mod tables;
@@ -46,7 +47,9 @@ pub use access::{Access, AccessKind, Controls, Verdict, Why, judge};
 pub use address::{PhysAddr, VirtAddr};
 pub use bits::{BitField, BitNames, BitTable};
 pub use descriptors::{Gate, GateKind, Selector, Tss64};
-pub use diff::{Compared, Diff, DiffOptions, DiffRow, Differences, PageCounts, Place, Slots, diff};
+pub use diff::{
+    Compared, Diff, DiffOptions, DiffRow, Differences, PageCounts, Place, Slots, diff, diff_sides,
+};
 pub use entry::{Entry, Kind};
 pub use item::{Hole, HoleWhy, Item, Leaf, Progress};
 pub use leaves::{Leaves, leaves};
@@ -62,6 +65,7 @@ pub use registers::{Registers, TablePointer};
 pub use rights::{Right, Rights};
 pub use runs::{Filter, Merge, Row, Run, Runs, runs};
 pub use segments::{Segment, SegmentKind};
+pub use sides::{Side, SideBySide};
 #[cfg(any(test, feature = "simulated"))]
 pub use simulated::Simulated;
 pub use tables::{Table, TableItem, Tables};

@@ -13,6 +13,7 @@ use crate::output::Output;
 use crate::process;
 use crate::registers;
 use crate::root::root;
+use crate::space::Space;
 use crate::{Cpu, Error, Pid, Region, Status, Target};
 
 /// A command: everything `help`, Tab, the manual and the shell know about it.
@@ -288,10 +289,10 @@ impl<'a> Args<'a> {
     }
 
     /// The next word as a root; CR3 if there is none.
-    pub(crate) fn root(&mut self, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+    pub(crate) fn root(&mut self, context: &mut Context<'_>) -> Result<Space, Error> {
         match self.operand() {
             Some(word) => root(word.text()?, context),
-            None => context.cr3(),
+            None => context.cr3().map(Space::live),
         }
     }
 }

@@ -80,6 +80,8 @@ pub(crate) enum Error {
     Twice(Excerpt),
     /// A number that no top-level table can be at; what such a table is called.
     NotARoot(PhysAddr, Level),
+    /// No snapshot has this name.
+    NoSnapshot(Excerpt),
     /// Two ends of a range in the wrong order.
     BackwardRange,
     /// The target has none of these.
@@ -181,6 +183,9 @@ impl fmt::Display for Error {
             Error::Twice(word) => write!(f, "`{word}` is given twice"),
             Error::NotARoot(at, level) => {
                 write!(f, "{at} is not the physical address of a {level}")
+            }
+            Error::NoSnapshot(name) => {
+                write!(f, "no snapshot is called `@{name}`; `snap` lists them")
             }
             Error::BackwardRange => write!(f, "the range ends before it begins"),
             Error::Lacks(what) => write!(f, "this target has no {what}"),

@@ -32,6 +32,7 @@ mod render;
 mod root;
 mod run;
 mod session;
+mod space;
 mod status;
 mod target;
 mod terminal;
@@ -43,7 +44,8 @@ mod virt;
 
 pub use abilities::{
     Event, EventKind, Events, Exit, Interrupts, Lines, Pid, ProcessError, ProcessInfo, ProcessName,
-    ProcessState, Processes, Program, StackError, StackInfo, StackKind, StackState, Stacks, Start,
+    ProcessState, Processes, Program, SnapshotError, SnapshotInfo, SnapshotName, Snapshots,
+    StackError, StackInfo, StackKind, StackState, Stacks, Start, Subject,
 };
 pub use decoder::Decoder;
 use error::Error;

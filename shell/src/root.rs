@@ -4,25 +4,56 @@ use machine::PhysAddr;
 
 use crate::command::Context;
 use crate::error::excerpt;
-use crate::{Error, Pid, process};
+use crate::space::Space;
+use crate::{Error, Pid, Snapshots, process};
 
 /// A root as it is spelled everywhere: `cr3`, `master`, a number (the physical address of a
-/// PML4), a pid or `@name`.
-pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
+/// PML4), a pid, or `@name`, which is a snapshot.
+pub(crate) fn root(text: &str, context: &mut Context<'_>) -> Result<Space, Error> {
+    match text.strip_prefix('@') {
+        Some(name) => snapshot(name, context),
+        None => live(text, context).map(Space::live),
+    }
+}
+
+fn live(text: &str, context: &mut Context<'_>) -> Result<PhysAddr, Error> {
     match text {
         "cr3" => context.cr3(),
         "master" => master(context),
-        _ if text.starts_with('@') => Err(Error::Lacks("snapshots")),
         _ => match context.evaluate(text) {
             Ok(value) if is_pid(text, value, context) => of_process(value, context),
             Ok(at) => at_number(at, context),
             Err(Error::NotANumber(_)) => Err(Error::Unknown(
                 excerpt(text),
-                "a root; that is cr3, master, a pid, or the physical address of a PML4",
+                "a root; that is cr3, master, a pid, @name, or the physical address of a PML4",
             )),
             Err(error) => Err(error),
         },
     }
+}
+
+fn snapshot(name: &str, context: &mut Context<'_>) -> Result<Space, Error> {
+    let (index, root) = find(snapshots(context)?, name)?;
+    Ok(Space {
+        root,
+        snapshot: Some(index),
+    })
+}
+
+/// The snapshots of a target that can have some.
+pub(crate) fn snapshots<'c>(context: &'c mut Context<'_>) -> Result<&'c mut dyn Snapshots, Error> {
+    context.target.snapshots().ok_or(Error::Lacks("snapshots"))
+}
+
+fn find(snapshots: &mut dyn Snapshots, name: &str) -> Result<(usize, PhysAddr), Error> {
+    for index in 0.. {
+        match snapshots.snapshot(index) {
+            Some(info) if info.name == name => return Ok((index, info.root)),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Err(Error::NoSnapshot(excerpt(name)))
 }
 
 /// Whether a number in a root's place is a pid. No table is below 4096, so what is smaller is

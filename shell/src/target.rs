@@ -8,7 +8,7 @@ use core::fmt;
 
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
-use crate::abilities::{Events, Interrupts, Processes, Stacks};
+use crate::abilities::{Events, Interrupts, Processes, Snapshots, Stacks};
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
 pub trait Target {
@@ -68,6 +68,11 @@ pub trait Target {
 
     /// The ring of what the processor did.
     fn events(&mut self) -> Option<&mut dyn Events> {
+        None
+    }
+
+    /// Page tables as they were.
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
         None
     }
 

@@ -60,7 +60,7 @@ impl Open {
         if row.kind.is_same()
             && let Some(name) = names.find(|name| !is_open(name))
         {
-            // Its two tables are in different frames, else they had not been entered.
+            // Its two tables are not the same memory, else they had not been entered.
             row.kind = Compared::Equal;
             row.level = name.level;
             let [left, right] = name.places;

@@ -8,8 +8,9 @@ pub enum Compared {
     /// Both reference the very same tables, through entries that are alike. They are not
     /// looked into.
     Shared,
-    /// The tables are in other frames, but map the same pages in the same way all the way
-    /// down; pages that are mapped alike next to ones that are not; empty tables.
+    /// The tables are in other frames, or were read at another time, but map the same pages in
+    /// the same way all the way down; pages that are mapped alike next to ones that are not;
+    /// empty tables.
     Equal,
     /// Both are present and differ in this.
     Differs(Differences),

@@ -2,9 +2,11 @@
 
 use super::open::{Name, Open};
 use super::{Compared, Diff, DiffRow, Differences, PageCounts, Pair, Place, Sides, Slot, Spot};
-use crate::{Entry, HoleWhy, Kind, Level, PageSize, PhysAddr, ReadError, VirtAddr};
+use crate::{
+    Entry, HoleWhy, Kind, Level, PageSize, PhysAddr, ReadError, Side, SideBySide, VirtAddr,
+};
 
-impl Diff<'_> {
+impl<M: SideBySide> Diff<M> {
     /// Says what there is to say about two entries, and enters the tables they reference if
     /// more has to be known.
     pub(super) fn compare(
@@ -41,7 +43,9 @@ impl Diff<'_> {
             false => Compared::Differs(what),
         };
         match (left.kind, right.kind) {
-            (Kind::Table { at }, Kind::Table { at: other }) if at == other => {
+            (Kind::Table { at }, Kind::Table { at: other })
+                if at == other && self.memory.is_same_memory(at) =>
+            {
                 self.say(spot, or_differs(Compared::Shared));
                 match self.options.count_shared {
                     true => self.look_below(spot, left, Sides::Same),
@@ -106,7 +110,11 @@ impl Diff<'_> {
         table: PhysAddr,
         index: u16,
     ) {
-        let read = self.read(table, index);
+        let side = match sides {
+            Sides::Right => Side::Right,
+            _ => Side::Left,
+        };
+        let read = self.read(side, table, index);
         let Some(pair) = self.current() else { return };
         let was_gap = core::mem::replace(&mut pair.gap, read.is_err());
         match read {

@@ -1,4 +1,4 @@
-//! What a target may offer beside memory and registers: processes, stacks, interrupts, events.
+//! What a target may offer beside memory and registers: processes, stacks, interrupts, events, snapshots.
 //!
 //! A file for each. All of them are optional, and none needs an allocator: lists are asked
 //! for one element at a time.
@@ -6,6 +6,7 @@
 mod events;
 mod interrupts;
 mod processes;
+mod snapshots;
 mod stacks;
 
 pub use events::{Event, EventKind, Events};
@@ -13,4 +14,5 @@ pub use interrupts::{Interrupts, Lines};
 pub use processes::{
     Exit, Pid, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Start,
 };
+pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject};
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};

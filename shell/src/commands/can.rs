@@ -6,13 +6,15 @@
 
 use core::fmt::{self, Write};
 
-use machine::{Access, AccessKind, Controls, End, PhysAddr, Verdict, VirtError, Why, bits, judge};
+use machine::{Access, AccessKind, Controls, End, Verdict, VirtError, Why, bits, judge};
 
 use crate::Error;
+use crate::Subject;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::process::Pids;
 use crate::render::EntryLine;
+use crate::space::Space;
 
 const ACCESSES: &[&str] = &["r", "w", "x"];
 const MODES: &[&str] = &["kernel", "user"];
@@ -53,14 +55,14 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Some(user) => user,
         None => is_for_user(context, named)?,
     };
-    let root = match named {
-        Some(root) => root,
-        None => context.cr3()?,
+    let space = match named {
+        Some(space) => space,
+        None => Space::live(context.cr3()?),
     };
 
     let access = Access { kind, user };
     let paging = controls.paging(context.target.paging());
-    let walk = machine::walk(context.target.memory(), &paging, root, va);
+    let walk = machine::walk(&mut context.view(&space), &paging, space.root, va);
     let verdict = judge(&walk, access, controls);
     let mut steps = walk.steps().iter();
     let deciding = match verdict {
@@ -147,11 +149,18 @@ fn settings(args: &mut Args<'_>, mut controls: Controls) -> Result<Controls, Err
 }
 
 /// Whether an access through the root that was named is taken to be the user's.
-fn is_for_user(context: &mut Context<'_>, named: Option<PhysAddr>) -> Result<bool, Error> {
-    let Some(root) = named else {
+fn is_for_user(context: &mut Context<'_>, named: Option<Space>) -> Result<bool, Error> {
+    let Some(space) = named else {
         return Ok(context.registers()?.cs & 3 == 3);
     };
-    let root = context.target.paging().root(root);
+    if let Some(index) = space.snapshot {
+        let info = context
+            .target
+            .snapshots()
+            .and_then(|all| all.snapshot(index));
+        return Ok(info.is_some_and(|info| matches!(info.subject, Subject::Process(_))));
+    }
+    let root = context.target.paging().root(space.root);
     // A target without processes has none whose root it could be.
     let Ok(mut pids) = Pids::all(context.target) else {
         return Ok(false);

@@ -6,12 +6,13 @@
 use core::fmt::Write;
 
 use heapless::Vec;
-use machine::{Filter, Item, Merge, PageSize, PhysAddr, Progress, Range, Row, VirtAddr};
+use machine::{Filter, Item, Merge, PageSize, Progress, Range, Row, VirtAddr};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::once::Once;
 use crate::render::{Count, HoleLine, LeafLine, Pages, RunLine};
 use crate::root::root;
+use crate::space::{Space, View};
 use crate::{Error, Region};
 
 const WORDS: &[&str] = &[
@@ -44,7 +45,7 @@ pub(super) const COMMAND: Command = Command {
 
 #[derive(Default)]
 struct Wish {
-    root: Option<PhysAddr>,
+    space: Option<Space>,
     filter: Filter,
     leaves: bool,
     merge: Merge,
@@ -52,13 +53,13 @@ struct Wish {
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let wish = read(context, args)?;
-    let root = match wish.root {
-        Some(root) => root,
-        None => context.cr3()?,
+    let space = match wish.space {
+        Some(space) => space,
+        None => Space::live(context.cr3()?),
     };
     match wish.leaves {
-        true => leaves(context, root, wish.filter),
-        false => runs(context, root, &wish),
+        true => leaves(context, &space, wish.filter),
+        false => runs(context, &space, &wish),
     }
 }
 
@@ -90,7 +91,7 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
                     within(range, Range::new(VirtAddr(first), VirtAddr(last)))?;
                 }
                 None => match root(text, context) {
-                    Ok(root) => named.set(text, root)?,
+                    Ok(space) => named.set(text, space)?,
                     Err(Error::Unknown(word, _)) => {
                         let expected = match named.is_set() {
                             true => "a filter; `map --help` lists them",
@@ -103,7 +104,7 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
             },
         }
     }
-    wish.root = named.get();
+    wish.space = named.get();
     wish.filter.write = write.get();
     wish.filter.execute = execute.get();
     wish.filter.user = user.get();
@@ -121,7 +122,7 @@ fn within(range: &mut Range, other: Range) -> Result<(), Error> {
     }
 }
 
-fn runs(context: &mut Context<'_>, root: PhysAddr, wish: &Wish) -> Result<(), Error> {
+fn runs(context: &mut Context<'_>, space: &Space, wish: &Wish) -> Result<(), Error> {
     let Context { target, out, .. } = context;
     let paging = target.paging();
     let known = target.regions();
@@ -131,10 +132,11 @@ fn runs(context: &mut Context<'_>, root: PhysAddr, wish: &Wish) -> Result<(), Er
         let index = regions.iter().position(|region| region.contains(va))?;
         u16::try_from(index).ok()
     };
+    let mut view = View::new(*target, space);
     let mut rows = machine::runs(
-        target.memory(),
+        &mut view,
         paging,
-        root,
+        space.root,
         wish.filter,
         wish.merge,
         &region,
@@ -172,10 +174,11 @@ fn runs(context: &mut Context<'_>, root: PhysAddr, wish: &Wish) -> Result<(), Er
     holes_line(out, holes)
 }
 
-fn leaves(context: &mut Context<'_>, root: PhysAddr, filter: Filter) -> Result<(), Error> {
+fn leaves(context: &mut Context<'_>, space: &Space, filter: Filter) -> Result<(), Error> {
     let Context { target, out, .. } = context;
     let paging = target.paging();
-    let mut rows = machine::leaves(target.memory(), paging, root, filter.range);
+    let mut view = View::new(*target, space);
+    let mut rows = machine::leaves(&mut view, paging, space.root, filter.range);
     let (mut holes, mut pages) = (0_u64, Pages::default());
     loop {
         match rows.advance() {

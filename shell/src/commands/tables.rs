@@ -10,6 +10,7 @@ use machine::{Level, PhysAddr, Progress, Table, TableItem, Tables, walk};
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::process::Pids;
 use crate::render::{Count, HoleLine, Size};
+use crate::space::Space;
 use crate::{Error, Pid};
 
 pub(super) const COMMAND: Command = Command {
@@ -32,12 +33,12 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if args.peek().is_none() {
         return all(context);
     }
-    let root = args.root(context)?;
+    let own = args.root(context)?;
     args.done()?;
     let paging = context.target.paging();
-    let mut tables = Tables::new(paging, root);
+    let mut tables = Tables::new(paging, own.root);
     let (mut private, mut shared, mut holes) = (0_u64, 0_u64, 0_u64);
-    while let Some(item) = next(context, &mut tables)? {
+    while let Some(item) = next(context, &own, &mut tables)? {
         let table = match item {
             TableItem::Table(table) => table,
             TableItem::Hole(hole) => {
@@ -48,7 +49,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         };
         let Table { at, level, va } = table;
         write!(context.out, "{level:<4} {at} {va} ")?;
-        match sharing(context, &table, paging.root(root), None).others {
+        match sharing(context, &table, &own, None).others {
             0 => {
                 private = private.saturating_add(1);
                 writeln!(context.out, "private")?;
@@ -72,14 +73,14 @@ fn all(context: &mut Context<'_>) -> Result<(), Error> {
     let (mut spaces, mut sum, mut holes) = (0_u64, 0_u64, 0_u64);
     if let Some(master) = context.target.master() {
         spaces = 1;
-        space(context, Space::Master, master, &mut sum, &mut holes)?;
+        space(context, Who::Master, master, &mut sum, &mut holes)?;
     }
     // Without processes the master is all there is.
     if let Ok(mut pids) = Pids::all(context.target) {
         while let Some(info) = pids.next(context.target) {
             if info.state.exit().is_none() {
                 spaces = spaces.saturating_add(1);
-                let pid = Space::Process(info.pid);
+                let pid = Who::Process(info.pid);
                 space(context, pid, info.root, &mut sum, &mut holes)?;
             }
         }
@@ -95,15 +96,16 @@ fn all(context: &mut Context<'_>) -> Result<(), Error> {
 /// One space; adds the tables that no space before it has to `sum`.
 fn space(
     context: &mut Context<'_>,
-    who: Space,
+    who: Who,
     root: PhysAddr,
     sum: &mut u64,
     holes: &mut u64,
 ) -> Result<(), Error> {
     let paging = context.target.paging();
+    let own = Space::live(root);
     let mut tables = Tables::new(paging, root);
     let (mut levels, mut private) = ([0_u64; 5], 0_u64);
-    while let Some(item) = next(context, &mut tables)? {
+    while let Some(item) = next(context, &own, &mut tables)? {
         let TableItem::Table(table) = item else {
             *holes = holes.saturating_add(1);
             continue;
@@ -112,7 +114,7 @@ fn space(
         if let Some(count) = place.and_then(|place| levels.get_mut(place)) {
             *count = count.saturating_add(1);
         }
-        let sharing = sharing(context, &table, paging.root(root), Some(who));
+        let sharing = sharing(context, &table, &own, Some(who));
         private = private.saturating_add(u64::from(sharing.others == 0));
         *sum = sum.saturating_add(u64::from(!sharing.is_known));
     }
@@ -136,9 +138,13 @@ fn space(
 }
 
 /// The next table, unless Ctrl-C is pressed.
-fn next(context: &mut Context<'_>, tables: &mut Tables) -> Result<Option<TableItem>, Error> {
+fn next(
+    context: &mut Context<'_>,
+    own: &Space,
+    tables: &mut Tables,
+) -> Result<Option<TableItem>, Error> {
     loop {
-        match tables.advance(context.target.memory()) {
+        match tables.advance(&mut context.view(own)) {
             Progress::Row(item) => {
                 context.check_interrupt()?;
                 return Ok(Some(item));
@@ -157,14 +163,15 @@ struct Sharing {
 }
 
 /// Who else has a table. Spaces with the same top table are the same space.
-fn sharing(context: &mut Context<'_>, table: &Table, own: PhysAddr, who: Option<Space>) -> Sharing {
+fn sharing(context: &mut Context<'_>, table: &Table, own: &Space, who: Option<Who>) -> Sharing {
     let mut sharing = Sharing {
         others: 0,
         is_known: false,
     };
-    let mut ask = |context: &mut Context<'_>, other: Space, root: PhysAddr| {
+    let mut ask = |context: &mut Context<'_>, other: Who, root: PhysAddr| {
         let paging = context.target.paging();
-        if paging.root(root) == own {
+        // What a snapshot keeps is nobody's now, not even its own subject's.
+        if own.snapshot.is_none() && paging.root(root) == paging.root(own.root) {
             return;
         }
         let walk = walk(context.target.memory(), &paging, root, table.va);
@@ -175,12 +182,12 @@ fn sharing(context: &mut Context<'_>, table: &Table, own: PhysAddr, who: Option<
         }
     };
     if let Some(master) = context.target.master() {
-        ask(context, Space::Master, master);
+        ask(context, Who::Master, master);
     }
     if let Ok(mut pids) = Pids::all(context.target) {
         while let Some(info) = pids.next(context.target) {
             if info.state.exit().is_none() {
-                ask(context, Space::Process(info.pid), info.root);
+                ask(context, Who::Process(info.pid), info.root);
             }
         }
     }
@@ -189,16 +196,16 @@ fn sharing(context: &mut Context<'_>, table: &Table, own: PhysAddr, who: Option<
 
 /// A space that is asked about; the master comes first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Space {
+enum Who {
     Master,
     Process(Pid),
 }
 
-impl fmt::Display for Space {
+impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Space::Master => write!(f, "{:<10}", "master"),
-            Space::Process(pid) => write!(f, "pid {pid:<6}"),
+            Who::Master => write!(f, "{:<10}", "master"),
+            Who::Process(pid) => write!(f, "pid {pid:<6}"),
         }
     }
 }

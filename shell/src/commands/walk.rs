@@ -39,11 +39,11 @@ const RIGHTS: [(Right, &str); 3] = [
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let va = args.virt(context)?;
-    let root = args.root(context)?;
+    let space = args.root(context)?;
     args.done()?;
 
     let paging = context.target.paging();
-    let walk = machine::walk(context.target.memory(), &paging, root, va);
+    let walk = machine::walk(&mut context.view(&space), &paging, space.root, va);
     for step in walk.steps() {
         writeln!(context.out, "{}", EntryLine(step))?;
     }

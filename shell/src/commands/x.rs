@@ -12,6 +12,7 @@ use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::once::Once;
 use crate::root::root;
+use crate::space::Space;
 
 const WORDS: &[&str] = &[
     "b",
@@ -48,8 +49,8 @@ enum Unit {
 
 /// Where bytes come from.
 #[derive(Clone, Copy)]
-enum Space {
-    Virtual(PhysAddr),
+enum Source {
+    Virtual(Space),
     Physical,
 }
 
@@ -58,7 +59,7 @@ const LONGEST: u64 = 1024;
 const ROW: usize = 16;
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let (mut count, mut unit, mut space) = (None, Once::default(), Once::default());
+    let (mut count, mut unit, mut source) = (None, Once::default(), Once::default());
     if let Some(suffix) = args.suffix {
         let digits = suffix.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let letters = suffix.get(digits.len()..).unwrap_or("");
@@ -80,9 +81,9 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         if let Some(known) = unit_of(text) {
             unit.set(text, known)?;
         } else if text == "phys" {
-            space.set(text, Space::Physical)?;
+            source.set(text, Source::Physical)?;
         } else if let Some(name) = text.strip_prefix("root=") {
-            space.set(text, Space::Virtual(root(name, context)?))?;
+            source.set(text, Source::Virtual(root(name, context)?))?;
         } else if address.is_none() {
             address = Some(context.evaluate(text)?);
         } else if count.is_none() {
@@ -92,16 +93,16 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
     }
     let address = address.ok_or(Error::Missing("address"))?;
-    let space = match space.get() {
-        Some(space) => space,
-        None => Space::Virtual(context.cr3()?),
+    let source = match source.get() {
+        Some(source) => source,
+        None => Source::Virtual(Space::live(context.cr3()?)),
     };
     match unit.get().unwrap_or(Unit::Bytes(1)) {
-        Unit::String => strings(context, space, address, count.unwrap_or(1)),
+        Unit::String => strings(context, source, address, count.unwrap_or(1)),
         Unit::Bytes(size) => {
             let count = count.unwrap_or(64 / size as u64);
             let bytes = count.checked_mul(size as u64).ok_or(Error::TooLarge)?;
-            rows(context, space, address, bytes, size)
+            rows(context, source, address, bytes, size)
         }
     }
 }
@@ -120,36 +121,46 @@ fn unit_of(letter: &str) -> Option<Unit> {
 /// Reads as much of `buf` as can be read, and says how much that is and why not more.
 fn read(
     context: &mut Context<'_>,
-    space: Space,
+    source: Source,
     address: u64,
     buf: &mut [u8],
 ) -> (usize, Option<Error>) {
     let paging = context.target.paging();
-    let memory = context.target.memory();
-    match space {
-        Space::Virtual(root) => match read_virt(memory, &paging, root, VirtAddr(address), buf) {
-            Ok(()) => (buf.len(), None),
-            Err(why) => {
-                let good = why.at.0.wrapping_sub(address);
-                (
-                    usize::try_from(good).unwrap_or(0).min(buf.len()),
-                    Some(why.into()),
-                )
+    match source {
+        Source::Virtual(space) => {
+            let (mut view, va) = (context.view(&space), VirtAddr(address));
+            match read_virt(&mut view, &paging, space.root, va, buf) {
+                Ok(()) => (buf.len(), None),
+                Err(why) => {
+                    let good = why.at.0.wrapping_sub(address);
+                    let good = usize::try_from(good).unwrap_or(0).min(buf.len());
+                    (good, Some(why.into()))
+                }
             }
-        },
-        Space::Physical => match physical(memory, address, buf) {
+        }
+        Source::Physical => match physical(context.target.memory(), address, buf) {
             Ok(()) => (buf.len(), None),
             Err(_) => {
                 // Perhaps it is the end of a frame that has to be kept away from.
                 let frame = (0x1000 - (address & 0xfff)) as usize;
                 let Some(first) = buf.get_mut(..frame) else {
-                    return (0, physical(memory, address, buf).err().map(Error::Read));
+                    return (
+                        0,
+                        physical(context.target.memory(), address, buf)
+                            .err()
+                            .map(Error::Read),
+                    );
                 };
-                match physical(memory, address, first) {
+                match physical(context.target.memory(), address, first) {
                     Ok(()) => {
                         let next = address.wrapping_add(frame as u64);
                         let rest = buf.get_mut(frame..).unwrap_or(&mut []);
-                        (frame, physical(memory, next, rest).err().map(Error::Read))
+                        (
+                            frame,
+                            physical(context.target.memory(), next, rest)
+                                .err()
+                                .map(Error::Read),
+                        )
                     }
                     Err(why) => (0, Some(why.into())),
                 }
@@ -164,7 +175,7 @@ fn physical(memory: &mut dyn PhysMemory, address: u64, buf: &mut [u8]) -> Result
 
 fn rows(
     context: &mut Context<'_>,
-    space: Space,
+    source: Source,
     address: u64,
     bytes: u64,
     size: usize,
@@ -175,11 +186,16 @@ fn rows(
         let mut row = [0; ROW];
         let at = address.wrapping_add(done);
         let wanted = usize::try_from(bytes - done).unwrap_or(ROW).min(ROW);
-        let (good, error) = read(context, space, at, row.get_mut(..wanted).unwrap_or(&mut []));
+        let (good, error) = read(
+            context,
+            source,
+            at,
+            row.get_mut(..wanted).unwrap_or(&mut []),
+        );
         // Half a word is not shown.
         let good = row.get(..good - good % size).unwrap_or(&[]);
         if !good.is_empty() {
-            show(context, space, at, good, size)?;
+            show(context, source, at, good, size)?;
         }
         if let Some(error) = error {
             return Err(error);
@@ -191,15 +207,15 @@ fn rows(
 
 fn show(
     context: &mut Context<'_>,
-    space: Space,
+    source: Source,
     at: u64,
     row: &[u8],
     size: usize,
 ) -> Result<(), Error> {
     let out = &mut context.out;
-    match space {
-        Space::Virtual(_) => write!(out, "{}", VirtAddr(at))?,
-        Space::Physical => write!(out, "{}", PhysAddr(at))?,
+    match source {
+        Source::Virtual(_) => write!(out, "{}", VirtAddr(at))?,
+        Source::Physical => write!(out, "{}", PhysAddr(at))?,
     }
     for (index, unit) in row.chunks(size).enumerate() {
         let value = unit
@@ -223,23 +239,28 @@ fn show(
     Ok(())
 }
 
-fn strings(context: &mut Context<'_>, space: Space, address: u64, count: u64) -> Result<(), Error> {
+fn strings(
+    context: &mut Context<'_>,
+    source: Source,
+    address: u64,
+    count: u64,
+) -> Result<(), Error> {
     let mut at = address;
     for _ in 0..count {
-        at = string(context, space, at)?;
+        at = string(context, source, at)?;
     }
     Ok(())
 }
 
 /// Shows one string; where the next one begins.
-fn string(context: &mut Context<'_>, space: Space, address: u64) -> Result<u64, Error> {
+fn string(context: &mut Context<'_>, source: Source, address: u64) -> Result<u64, Error> {
     for offset in 0..LONGEST {
         let mut byte = [0];
-        let (_, error) = read(context, space, address.wrapping_add(offset), &mut byte);
+        let (_, error) = read(context, source, address.wrapping_add(offset), &mut byte);
         let [byte] = byte;
-        match (offset, &error, space) {
-            (0, None, Space::Virtual(_)) => write!(context.out, "{} \"", VirtAddr(address))?,
-            (0, None, Space::Physical) => write!(context.out, "{} \"", PhysAddr(address))?,
+        match (offset, &error, source) {
+            (0, None, Source::Virtual(_)) => write!(context.out, "{} \"", VirtAddr(address))?,
+            (0, None, Source::Physical) => write!(context.out, "{} \"", PhysAddr(address))?,
             _ => {}
         }
         match (error, byte) {

@@ -9,13 +9,14 @@ mod verdict;
 
 use core::fmt::{self, Write};
 
-use machine::{Compared, DiffOptions, PhysAddr, Progress, Range, VirtAddr};
+use machine::{Compared, DiffOptions, Progress, Range, VirtAddr};
 
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::{Excerpt, excerpt};
 use crate::once::Once;
 use crate::root::root;
+use crate::space::{Space, Views};
 use line::DiffLine;
 use verdict::{Tally, Verdict};
 
@@ -46,7 +47,7 @@ pub(super) const COMMAND: Command = Command {
 
 /// One of the two trees.
 struct Tree {
-    root: PhysAddr,
+    space: Space,
     name: Name,
 }
 
@@ -67,7 +68,9 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
     let Context { target, out, .. } = context;
     let paging = target.paging();
-    let mut rows = machine::diff(target.memory(), paging, left.root, right.root, options);
+    let views = Views::new(*target, [&left.space, &right.space]);
+    let roots = [&left, &right].map(|tree| tree.space.root);
+    let mut rows = machine::diff_sides(views, paging, roots[0], roots[1], options);
     let mut tallies = [Tally::default(), Tally::default()];
     let mut differing = 0_u64;
     loop {
@@ -108,7 +111,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn tree(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Tree, Error> {
     let word = args.word().ok_or(Error::Missing("root"))?.text()?;
     Ok(Tree {
-        root: root(word, context)?,
+        space: root(word, context)?,
         name: Name(excerpt(word)),
     })
 }
