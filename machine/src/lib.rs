@@ -18,8 +18,10 @@ mod access;
 mod address;
 pub mod bits;
 mod descriptors;
+pub mod deviations;
 mod diff;
 mod entry;
+pub mod iret;
 mod item;
 mod leaves;
 mod level;
@@ -27,6 +29,7 @@ mod memory;
 mod memory_type;
 mod paging;
 mod plan;
+pub mod raised;
 mod range;
 mod registers;
 mod rights;
@@ -35,6 +38,7 @@ mod segments;
 mod sides;
 #[cfg(any(test, feature = "simulated"))]
 mod simulated;
+mod situation;
 mod tables;
 pub mod vectors;
 mod virt;
@@ -60,6 +64,7 @@ pub use paging::Paging;
 pub use plan::{
     EntryWrite, Mapping, Plan, PlanError, TableFrames, plan_map, plan_replace, plan_tables,
 };
+pub use raised::Raised;
 pub use range::Range;
 pub use registers::{Registers, TablePointer};
 pub use rights::{Right, Rights};
@@ -68,6 +73,7 @@ pub use segments::{Segment, SegmentKind};
 pub use sides::{Side, SideBySide};
 #[cfg(any(test, feature = "simulated"))]
 pub use simulated::Simulated;
+pub use situation::{Missed, NoDescriptor, Situation};
 pub use tables::{Table, TableItem, Tables};
 pub use vectors::VectorKind;
 pub use virt::{VirtError, read_virt};

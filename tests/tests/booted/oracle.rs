@@ -1,7 +1,7 @@
 //! The kernel's answers about its page tables, held against QEMU's.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tests::deviations::Deviation;
+use tests::deviations::shown_by_info_tlb;
 use tests::leaf::{self, LeafLine};
 use tests::monitor;
 use tests::random::Random;
@@ -34,7 +34,7 @@ pub(crate) fn map_agrees_with_info_tlb(guest: &mut Guest) -> Result<()> {
         .map(|line| monitor::TlbLine {
             va: line.va,
             pa: line.pa,
-            flags: line.raw & Deviation::shown_by_info_tlb(&line.size),
+            flags: line.raw & shown_by_info_tlb(&line.size),
         })
         .collect();
     let only = |these: &[monitor::TlbLine], those: &[monitor::TlbLine]| {
