@@ -11,6 +11,7 @@ use crate::grammar::expression::{Names, evaluate};
 use crate::grammar::word::Word;
 use crate::output::Output;
 use crate::process;
+use crate::record::Row;
 use crate::registers;
 use crate::root::root;
 use crate::space::Space;
@@ -28,6 +29,8 @@ pub(crate) struct Command {
     pub(crate) help: &'static str,
     /// Lines to type, and why one would.
     pub(crate) examples: &'static [(&'static str, &'static str)],
+    /// What it writes with `--json`; nothing, if it has nothing to say at all.
+    pub(crate) rows: &'static [Row],
     /// What Tab offers at each argument; the last one stands for all that follow.
     pub(crate) args: &'static [ArgKind],
     pub(crate) run: fn(&mut Context<'_>, &mut Args<'_>) -> Result<(), Error>,
@@ -219,6 +222,25 @@ impl<'a> Args<'a> {
             rest: rest.trim(),
             suffix,
         }
+    }
+
+    /// Takes out `--json` if it is the first word or the last one; whether it was there.
+    pub(crate) fn take_json(&mut self) -> bool {
+        const JSON: Word<'_> = Word("--json");
+        if let Some((JSON, rest)) = Word::first(self.rest) {
+            self.rest = rest.trim_start();
+            return true;
+        }
+        let mut rest = self.rest;
+        while let Some((word, after)) = Word::first(rest) {
+            if word == JSON && after.is_empty() {
+                let before = self.rest.len() - word.0.len();
+                self.rest = self.rest.get(..before).unwrap_or("").trim_end();
+                return true;
+            }
+            rest = after;
+        }
+        false
     }
 
     /// The next word.

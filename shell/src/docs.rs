@@ -60,6 +60,15 @@ its place is a pid if it is written in decimal or below 4096; 0 is the kernel.
 | Ctrl-L | clear the screen and keep the line |
 | Ctrl-C | abandon the line, or end what is running |
 
+With `--json` as its first or its last argument, a command writes JSON Lines instead: one object
+for each row, whose first field `row` says which kind of row it is. The objects are flat, and
+always have all the fields that the tables below name, in this order. *hex* is a string: `0x` and
+hex digits without leading zeros, for addresses, raw entries and registers. *number* is a JSON
+number, *text* a string, *flag* `true` or `false`; what does not apply is `null` where the table says
+so. What a command runs (`time`, `repeat`, `in`, `each`) writes its own objects in between. A command
+that prints nothing writes nothing. Errors are the same as ever. In quotes it is a word like any
+other: `echo '--json'`.
+
 Output longer than the screen waits after each page: space for the next page, Enter for the next
 line, `a` for all of it, `q` to leave the rest.";
 
@@ -79,7 +88,26 @@ fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
     for (line, why) in command.examples {
         writeln!(out, "{line:<40} # {why}")?;
     }
-    writeln!(out, "```")
+    writeln!(out, "```")?;
+    rows(command, out)
+}
+
+/// What a command writes with `--json`.
+fn rows(command: &Command, out: &mut dyn Write) -> fmt::Result {
+    if command.rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n| `--json` row | field | kind | what it says |")?;
+    writeln!(out, "|---|---|---|---|")?;
+    for row in command.rows {
+        writeln!(out, "| `{}` | | | {} |", row.name, row.about)?;
+        for field in row.fields {
+            let gap = if field.nullable { ", null" } else { "" };
+            let (name, kind) = (field.name, field.kind.name());
+            writeln!(out, "| | `{name}` | {kind}{gap} | {} |", field.about)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

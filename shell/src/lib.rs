@@ -27,6 +27,7 @@ mod grammar;
 mod once;
 mod output;
 mod process;
+mod record;
 mod registers;
 mod render;
 mod root;

@@ -5,6 +5,9 @@ use core::fmt::{self, Write as _};
 
 use machine::{Hole, HoleWhy, Kind, Leaf, Run, Step};
 
+use crate::output::Output;
+use crate::record::{Record, Row, hex, number, text};
+
 /// An entry that a walk met: where, raw, and what it is.
 ///
 /// `PML4 0x0000_0000_1000 [  0] 0000000000002007 table 0x0000_0000_2000 urwx`
@@ -25,6 +28,52 @@ impl fmt::Display for EntryLine<'_> {
             Kind::Page { at, .. } => write!(f, "page  {at} {}", entry.rights()),
             Kind::Reserved { bits } => write!(f, "malformed: reserved bits {bits:#x} are set"),
         }
+    }
+}
+
+impl EntryLine<'_> {
+    /// This row with `--json`.
+    pub(crate) const ROW: Row = Row {
+        name: "entry",
+        about: "an entry that the CPU would read",
+        fields: &[
+            text("level", "the table's level: PML5, PML4, PDPT, PD, PT"),
+            hex("table", "physical address of the table"),
+            number("index", "which entry of it"),
+            hex("raw", "its value"),
+            text("kind", "absent, table, page, malformed"),
+            hex("at", "the table or page it leads to").or_null(),
+            text("rights", "those that it alone leaves, such as ur-x").or_null(),
+            hex("reserved", "the reserved bits that are set").or_null(),
+        ],
+    };
+
+    /// Shows it in the form that is wanted.
+    pub(crate) fn show(&self, out: &mut Output<'_>) -> fmt::Result {
+        if !out.is_json() {
+            return writeln!(out, "{self}");
+        }
+        let Step {
+            table,
+            index,
+            entry,
+        } = self.0;
+        let (kind, at, reserved) = match entry.kind {
+            Kind::Absent => ("absent", None, None),
+            Kind::Table { at } => ("table", Some(at), None),
+            Kind::Page { at, .. } => ("page", Some(at), None),
+            Kind::Reserved { bits } => ("malformed", None, Some(bits)),
+        };
+        out.record(Self::ROW.name)
+            .text("level", entry.level)
+            .hex("table", *table)
+            .number("index", *index)
+            .hex("raw", entry.raw)
+            .text("kind", kind)
+            .hex("at", at)
+            .maybe_text("rights", at.map(|_| entry.rights()))
+            .hex("reserved", reserved)
+            .end()
     }
 }
 
@@ -67,6 +116,50 @@ impl fmt::Display for RunLine<'_> {
     }
 }
 
+impl RunLine<'_> {
+    /// This row with `--json`.
+    pub(crate) const ROW: Row = Row {
+        name: "run",
+        about: "neighbouring pages about which the same is to be said",
+        fields: &[
+            hex("first", "the first address"),
+            hex("last", "the last one"),
+            hex(
+                "at",
+                "the physical address of the first, if all follow one another",
+            )
+            .or_null(),
+            number("bytes", "the length"),
+            text("rights", "the effective rights, such as ur-x"),
+            text("memory_type", "UC, WC, WT, WP, WB, UC-"),
+            number("pages_4k", "how many pages there are of 4K"),
+            number("pages_2m", "of 2M"),
+            number("pages_1g", "of 1G"),
+            text("region", "the name of the region").or_null(),
+        ],
+    };
+
+    /// Shows it in the form that is wanted.
+    pub(crate) fn show(&self, out: &mut Output<'_>) -> fmt::Result {
+        let run = self.run;
+        if !out.is_json() {
+            return writeln!(out, "{self}");
+        }
+        let record = out
+            .record(Self::ROW.name)
+            .hex("first", run.first)
+            .hex("last", run.last)
+            .hex("at", run.at)
+            .number("bytes", run.bytes())
+            .text("rights", run.rights)
+            .text("memory_type", run.memory_type);
+        Pages::of(run)
+            .fields(record)
+            .maybe_text("region", self.region)
+            .end()
+    }
+}
+
 /// One page: `VA PA SIZE ENTRY RIGHTS TYPE`.
 pub(crate) struct LeafLine<'a>(pub(crate) &'a Leaf);
 
@@ -86,6 +179,38 @@ impl fmt::Display for LeafLine<'_> {
             "{va} {at} {size} {:016x} {rights} {memory_type}",
             entry.raw
         )
+    }
+}
+
+impl LeafLine<'_> {
+    /// This row with `--json`.
+    pub(crate) const ROW: Row = Row {
+        name: "page",
+        about: "one page",
+        fields: &[
+            hex("va", "its first address"),
+            hex("at", "where it is physically"),
+            number("bytes", "its size"),
+            hex("raw", "the entry that maps it"),
+            text("rights", "the effective rights"),
+            text("memory_type", "as in a run"),
+        ],
+    };
+
+    /// Shows it in the form that is wanted.
+    pub(crate) fn show(&self, out: &mut Output<'_>) -> fmt::Result {
+        let leaf = self.0;
+        if !out.is_json() {
+            return writeln!(out, "{self}");
+        }
+        out.record(Self::ROW.name)
+            .hex("va", leaf.va)
+            .hex("at", leaf.at)
+            .number("bytes", leaf.size.bytes())
+            .hex("raw", leaf.entry.raw)
+            .text("rights", leaf.rights)
+            .text("memory_type", leaf.memory_type)
+            .end()
     }
 }
 
@@ -111,6 +236,47 @@ impl fmt::Display for HoleLine<'_> {
     }
 }
 
+impl HoleLine<'_> {
+    /// This row with `--json`.
+    pub(crate) const ROW: Row = Row {
+        name: "hole",
+        about: "a part of the tables that could not be followed",
+        fields: &[
+            hex("first", "the first address below the entry"),
+            hex("last", "the last one"),
+            text("level", "the table's level: PML5, PML4, PDPT, PD, PT"),
+            hex("table", "physical address of the table"),
+            number("index", "which entry of it"),
+            text("why", "malformed, unreadable, loop"),
+            hex("reserved", "the reserved bits that are set").or_null(),
+            text("error", "why it could not be read").or_null(),
+        ],
+    };
+
+    /// Shows it in the form that is wanted.
+    pub(crate) fn show(&self, out: &mut Output<'_>) -> fmt::Result {
+        let hole = self.0;
+        if !out.is_json() {
+            return writeln!(out, "{self}");
+        }
+        let (why, reserved, error) = match hole.why {
+            HoleWhy::Reserved { bits } => ("malformed", Some(bits), None),
+            HoleWhy::Unreadable(why) => ("unreadable", None, Some(why)),
+            HoleWhy::Loop => ("loop", None, None),
+        };
+        out.record(Self::ROW.name)
+            .hex("first", hole.va)
+            .hex("last", hole.last())
+            .text("level", hole.level)
+            .hex("table", hole.table)
+            .number("index", hole.index)
+            .text("why", why)
+            .hex("reserved", reserved)
+            .maybe_text("error", error)
+            .end()
+    }
+}
+
 /// Pages by size, those there are: `3x4K+1x2M`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Pages {
@@ -126,6 +292,14 @@ impl Pages {
             of_2m: run.count_2m,
             of_1g: run.count_1g,
         }
+    }
+
+    /// Adds a field for each size: `pages_4k`, `pages_2m`, `pages_1g`.
+    pub(crate) fn fields(self, record: Record<'_>) -> Record<'_> {
+        record
+            .number("pages_4k", self.of_4k)
+            .number("pages_2m", self.of_2m)
+            .number("pages_1g", self.of_1g)
     }
 
     /// All of both.

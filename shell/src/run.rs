@@ -121,10 +121,16 @@ fn dispatch(context: &mut Context<'_>, text: &str) -> Result<(), Error> {
         return Err(Error::Unknown(excerpt(text), "a command"));
     }
     let mut args = Args::new(rest, suffix);
-    if args.peek() == Some(Word("--help")) {
-        return commands::help::describe(command, &mut context.out).map_err(Error::from);
-    }
-    (command.run)(context, &mut args)
+    let inherited = context.out.is_json();
+    context.out.set_json(inherited || args.take_json());
+    let result = match args.peek() {
+        Some(Word("--help")) => {
+            commands::help::describe(command, &mut context.out).map_err(Error::from)
+        }
+        _ => (command.run)(context, &mut args),
+    };
+    context.out.set_json(inherited);
+    result
 }
 
 fn show(context: &mut Context<'_>, text: &str, error: &Error) {

@@ -22,6 +22,7 @@ pub(super) const COMMAND: Command = Command {
         ),
         ("frames; assert $? == 0", "did the last command succeed?"),
     ],
+    rows: &[],
     args: &[ArgKind::Any],
     run,
 };

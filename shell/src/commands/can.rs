@@ -33,6 +33,7 @@ pub(super) const COMMAND: Command = Command {
         ("can w kernel $rip wp=0", "were CR0.WP clear?"),
         ("can w user $rsp", "is the kernel's stack safe from ring 3?"),
     ],
+    rows: &[],
     args: &[
         ArgKind::Words(ACCESSES),
         ArgKind::Words(MODES),

@@ -10,6 +10,7 @@ pub(super) const COMMAND: Command = Command {
     summary: "clear the screen",
     help: "Ctrl-L does the same and keeps the line that is being typed.",
     examples: &[("clear", "start at the top")],
+    rows: &[],
     args: &[],
     run,
 };

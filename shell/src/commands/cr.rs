@@ -17,6 +17,7 @@ pub(super) const COMMAND: Command = Command {
         ("cr", "all of them"),
         ("assert $cr4.smep && $cr4.smap", "are both on?"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

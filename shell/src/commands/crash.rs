@@ -19,6 +19,7 @@ pub(super) const COMMAND: Command = Command {
         ),
         ("crash breakpoint", "one line, and on it goes"),
     ],
+    rows: &[],
     args: &[ArgKind::Words(&KINDS)],
     run,
 };

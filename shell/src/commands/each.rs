@@ -26,6 +26,7 @@ pub(super) const COMMAND: Command = Command {
         ("each ready regs", "where they all are"),
         ("each dead wait $pid", "bury the dead"),
     ],
+    rows: &[],
     args: &[ArgKind::Words(WORDS), ArgKind::Line],
     run,
 };

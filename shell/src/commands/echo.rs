@@ -15,6 +15,7 @@ pub(super) const COMMAND: Command = Command {
         ("echo before; walk $rip", "mark a place in the output"),
         ("echo 'a;  b'", "print `a;  b`"),
     ],
+    rows: &[],
     args: &[ArgKind::Any],
     run,
 };

@@ -20,6 +20,7 @@ pub(super) const COMMAND: Command = Command {
             "where a PML4 entry's range begins, not sign-extended",
         ),
     ],
+    rows: &[],
     args: &[ArgKind::Any],
     run,
 };

@@ -27,6 +27,7 @@ pub(super) const COMMAND: Command = Command {
         ("events kind=cr3-load", "who was switched to, and when"),
         ("events pid=3 kind=fault", "what it died of"),
     ],
+    rows: &[],
     args: &[ArgKind::Words(EventKind::FILTERS)],
     run,
 };

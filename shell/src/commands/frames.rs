@@ -21,6 +21,7 @@ pub(super) const COMMAND: Command = Command {
             "is the third request missed cleanly?",
         ),
     ],
+    rows: &[],
     args: &[ArgKind::Words(&["fail"]), ArgKind::Words(&["off"])],
     run,
 };

@@ -14,6 +14,7 @@ pub(super) const COMMAND: Command = Command {
         ("framing on", "what a script sends first"),
         ("framing off", "back to the prompt"),
     ],
+    rows: &[],
     args: &[ArgKind::Words(&["off", "on"])],
     run,
 };

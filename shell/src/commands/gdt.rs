@@ -16,6 +16,7 @@ pub(super) const COMMAND: Command = Command {
     summary: "show the segment descriptors",
     help: "Reads the table that GDTR names, through the page tables of CR3. Each line has the selector, the raw words, and what they mean; null descriptors in a row are one line. The last line says where the table is and which descriptors are in use.",
     examples: &[("gdt", "all descriptors")],
+    rows: &[],
     args: &[],
     run,
 };

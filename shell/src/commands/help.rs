@@ -16,6 +16,7 @@ pub(super) const COMMAND: Command = Command {
         ("help", "what there is"),
         ("help walk", "how to use `walk`"),
     ],
+    rows: &[],
     args: &[ArgKind::Command],
     run,
 };

@@ -12,6 +12,7 @@ pub(super) const COMMAND: Command = Command {
     summary: "show the lines typed before",
     help: "Shows the last lines, up to 64, the newest last. Up and Down bring them back for editing; Ctrl-R brings back the last one that contains what has been typed, and the one before it when pressed again.",
     examples: &[("history", "what was that address?")],
+    rows: &[],
     args: &[],
     run,
 };

@@ -20,6 +20,7 @@ pub(super) const COMMAND: Command = Command {
         ("idt", "the whole table on a screen"),
         ("idt 14", "the page-fault gate in full"),
     ],
+    rows: &[],
     args: &[ArgKind::Words(&["all"])],
     run,
 };

@@ -17,6 +17,7 @@ pub(super) const COMMAND: Command = Command {
         ("in 3 x $rsp 8 g", "the top of its stack"),
         ("in 3 'regs; map lower'", "all about it"),
     ],
+    rows: &[],
     args: &[ArgKind::Any, ArgKind::Line],
     run,
 };

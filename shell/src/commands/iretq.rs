@@ -27,6 +27,7 @@ pub(super) const COMMAND: Command = Command {
             "a stack pointer that is not canonical",
         ),
     ],
+    rows: &[],
     args: &[
         ArgKind::Program,
         ArgKind::Words(&[

@@ -18,6 +18,7 @@ pub(super) const COMMAND: Command = Command {
         ("irq", "is the timer running?"),
         ("repeat 2 irq", "what counts up?"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

@@ -16,6 +16,7 @@ pub(super) const COMMAND: Command = Command {
         ("kill 3", "end process 3"),
         ("each name=spinner kill $pid", "end them all"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

@@ -6,10 +6,12 @@
 use core::fmt::Write;
 
 use heapless::Vec;
-use machine::{Filter, Item, Merge, PageSize, Progress, Range, Row, VirtAddr};
+use machine::{Filter, Item, Merge, PageSize, Progress, Range, VirtAddr};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::once::Once;
+use crate::output::Output;
+use crate::record::{Row, number};
 use crate::render::{Count, HoleLine, LeafLine, Pages, RunLine};
 use crate::root::root;
 use crate::space::{Space, View};
@@ -38,6 +40,23 @@ pub(super) const COMMAND: Command = Command {
         ),
         ("map 3 lower", "all that process 3 has"),
         ("map leaves lower", "every page of the lower half"),
+    ],
+    rows: &[
+        RunLine::ROW,
+        LeafLine::ROW,
+        HoleLine::ROW,
+        Row {
+            name: "summary",
+            about: "what it comes to",
+            fields: &[
+                number("runs", "how many there are").or_null(),
+                number("pages_4k", "how many pages there are of 4K"),
+                number("pages_2m", "of 2M"),
+                number("pages_1g", "of 1G"),
+                number("holes", "what could not be followed"),
+                number("unnamed_regions", "regions that are not told apart here").or_null(),
+            ],
+        },
     ],
     args: &[ArgKind::Root(WORDS), ArgKind::Words(WORDS)],
     run,
@@ -150,11 +169,11 @@ fn runs(context: &mut Context<'_>, space: &Space, wish: &Wish) -> Result<(), Err
                     return Err(Error::Interrupted);
                 }
             }
-            Progress::Row(Row::Hole(hole)) => {
+            Progress::Row(machine::Row::Hole(hole)) => {
                 holes = holes.saturating_add(1);
-                writeln!(out, "{}", HoleLine(&hole))?;
+                HoleLine(&hole).show(out)?;
             }
-            Progress::Row(Row::Run(run)) => {
+            Progress::Row(machine::Row::Run(run)) => {
                 count = count.saturating_add(1);
                 pages = pages.and(Pages::of(&run));
                 let region = run.region.and_then(|index| regions.get(usize::from(index)));
@@ -163,9 +182,18 @@ fn runs(context: &mut Context<'_>, space: &Space, wish: &Wish) -> Result<(), Err
                     region: region.map(|region| region.name),
                     physical: wish.merge == Merge::Physical,
                 };
-                writeln!(out, "{line}")?;
+                line.show(out)?;
             }
         }
+    }
+    if out.is_json() {
+        let summary = Summary {
+            runs: Some(count),
+            pages,
+            holes,
+            unnamed: Some(unnamed),
+        };
+        return summary.write(out);
     }
     if unnamed > 0 {
         writeln!(out, "{} not named here", Count(unnamed as u64, "region"))?;
@@ -190,11 +218,11 @@ fn leaves(context: &mut Context<'_>, space: &Space, filter: Filter) -> Result<()
                     of_2m: one(PageSize::Size2M),
                     of_1g: one(PageSize::Size1G),
                 });
-                writeln!(out, "{}", LeafLine(&leaf))?;
+                LeafLine(&leaf).show(out)?;
             }
             Progress::Row(Item::Hole(hole)) => {
                 holes = holes.saturating_add(1);
-                writeln!(out, "{}", HoleLine(&hole))?;
+                HoleLine(&hole).show(out)?;
             }
             Progress::Working | Progress::Row(_) => {
                 if out.interrupted() {
@@ -203,8 +231,33 @@ fn leaves(context: &mut Context<'_>, space: &Space, filter: Filter) -> Result<()
             }
         }
     }
+    if out.is_json() {
+        let summary = Summary {
+            runs: None,
+            pages,
+            holes,
+            unnamed: None,
+        };
+        return summary.write(out);
+    }
     write!(out, "pages {pages}")?;
     holes_line(out, holes)
+}
+
+/// The last record.
+struct Summary {
+    runs: Option<u64>,
+    pages: Pages,
+    holes: u64,
+    unnamed: Option<usize>,
+}
+
+impl Summary {
+    fn write(self, out: &mut Output<'_>) -> Result<(), Error> {
+        let record = out.record("summary").number("runs", self.runs);
+        let record = self.pages.fields(record).number("holes", self.holes);
+        Ok(record.number("unnamed_regions", self.unnamed).end()?)
+    }
 }
 
 fn holes_line(out: &mut dyn Write, holes: u64) -> Result<(), Error> {

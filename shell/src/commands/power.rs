@@ -10,6 +10,7 @@ pub(super) const REBOOT: Command = Command {
     summary: "restart the machine",
     help: "Restarts the machine at once; nothing is asked and nothing is saved.",
     examples: &[("reboot", "start over")],
+    rows: &[],
     args: &[],
     run: reboot,
 };
@@ -21,6 +22,7 @@ pub(super) const POWEROFF: Command = Command {
     summary: "switch the machine off",
     help: "Switches the machine off at once; nothing is asked and nothing is saved.",
     examples: &[("poweroff", "leave")],
+    rows: &[],
     args: &[],
     run: poweroff,
 };

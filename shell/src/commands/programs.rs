@@ -13,6 +13,7 @@ pub(super) const COMMAND: Command = Command {
     summary: "list the programs that can be started",
     help: "Shows each program with the size of its file in bytes.",
     examples: &[("programs", "what there is to `spawn`")],
+    rows: &[],
     args: &[],
     run,
 };

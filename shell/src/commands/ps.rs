@@ -18,6 +18,7 @@ pub(super) const COMMAND: Command = Command {
         ("ps", "what is there"),
         ("ps; assert $_ == 0", "is everything gone?"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

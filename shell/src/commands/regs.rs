@@ -18,6 +18,7 @@ pub(super) const COMMAND: Command = Command {
         ("regs", "all of them"),
         ("assert $rflags.if == 1", "are interrupts on?"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

@@ -18,6 +18,7 @@ pub(super) const COMMAND: Command = Command {
         ("repeat 1000 assert $cr4.smap == 1", "is it ever off?"),
         ("repeat 3 'frames; echo'", "several commands a round"),
     ],
+    rows: &[],
     args: &[ArgKind::Any, ArgKind::Line],
     run,
 };

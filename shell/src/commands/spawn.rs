@@ -25,6 +25,7 @@ pub(super) const COMMAND: Command = Command {
             "start it, and look at its tables",
         ),
     ],
+    rows: &[],
     args: &[ArgKind::Program, ArgKind::Any],
     run,
 };

@@ -23,6 +23,7 @@ pub(super) const COMMAND: Command = Command {
         ("tables", "what do the page tables cost in all?"),
         ("tables 3", "which ones are this process's own?"),
     ],
+    rows: &[],
     args: &[ArgKind::Root(&[])],
     run,
 };

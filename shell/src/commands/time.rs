@@ -16,6 +16,7 @@ pub(super) const COMMAND: Command = Command {
         ("time map", "the cost of reading all tables"),
         ("time repeat 1000 walk $rip", "and of a thousand walks"),
     ],
+    rows: &[],
     args: &[ArgKind::Line],
     run,
 };

@@ -22,6 +22,7 @@ pub(super) const COMMAND: Command = Command {
         ("tss", "all stacks"),
         ("idt 8", "which of them a double fault gets"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

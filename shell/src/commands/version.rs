@@ -10,6 +10,7 @@ pub(super) const COMMAND: Command = Command {
     summary: "show what is running, and which build of it",
     help: "Shows what the target says about itself: its build id, which the host's tools compare with the file they have symbols from, the firmware, memory, the processor and its protections, the consoles, and the time since boot.",
     examples: &[("version", "what is this?")],
+    rows: &[],
     args: &[],
     run,
 };

@@ -18,6 +18,7 @@ pub(super) const COMMAND: Command = Command {
         ("wait 3; assert $_ == 0x20e", "did it die of a page fault?"),
         ("wait", "until everything has ended"),
     ],
+    rows: &[],
     args: &[],
     run,
 };

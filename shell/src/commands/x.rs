@@ -37,6 +37,7 @@ pub(super) const COMMAND: Command = Command {
         ("x/4g $cr3 phys", "the first entries of the PML4"),
         ("x $rip", "the code that is running"),
     ],
+    rows: &[],
     args: &[ArgKind::Any, ArgKind::Words(WORDS)],
     run,
 };

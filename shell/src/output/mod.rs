@@ -11,6 +11,7 @@ mod typing;
 use core::fmt::{self, Write};
 
 use crate::framing::Checksum;
+use crate::record::Record;
 use crate::{Sink, Terminal};
 
 use escape::{Escaped, for_each_escaped};
@@ -47,6 +48,8 @@ pub(crate) struct Output<'a> {
     /// Rows a page has; `None` once the reader wants no more pauses.
     page: Option<usize>,
     columns: usize,
+    /// Whether commands write records.
+    json: bool,
     /// Of the frame: what its lines are, whether one is open.
     sum: Checksum,
     lines: u64,
@@ -69,10 +72,26 @@ impl<'a> Output<'a> {
             rows: 0,
             page,
             columns: usize::from(columns).max(1),
+            json: false,
             sum: Checksum::new(),
             lines: 0,
             open: false,
         }
+    }
+
+    /// Whether rows are to be written as records: `--json`.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Makes it so or not; how it was before.
+    pub(crate) fn set_json(&mut self, json: bool) -> bool {
+        core::mem::replace(&mut self.json, json)
+    }
+
+    /// Begins a row of this kind, as a record.
+    pub(crate) fn record(&mut self, row: &str) -> Record<'_> {
+        Record::new(self, row)
     }
 
     /// Whether Ctrl-C has been pressed. For loops that may run long without a line of output.

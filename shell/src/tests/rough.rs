@@ -63,6 +63,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         "q",
         "a",
         "--help",
+        "--json",
         "/",
         "/16g",
         "repeat 3 ",

@@ -37,6 +37,7 @@ pub(super) const COMMAND: Command = Command {
         ("diff 3 4 user", "what do two processes share?"),
         ("diff cr3 3 0x40_0000..0x60_0fff", "in a range"),
     ],
+    rows: &[],
     args: &[
         ArgKind::Root(&[]),
         ArgKind::Root(&[]),

@@ -31,6 +31,7 @@ pub(super) const COMMAND: Command = Command {
             "beyond the first 16 MiB",
         ),
     ],
+    rows: &[],
     args: &[
         ArgKind::Words(&["release", "reserve", "verify"]),
         ArgKind::Any,

@@ -4,6 +4,7 @@ mod access;
 mod background;
 mod books;
 mod compare;
+mod json;
 mod memory;
 mod processes;
 mod processor;
