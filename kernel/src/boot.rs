@@ -17,6 +17,7 @@ use crate::console::{self, Both};
 use crate::crash::CrashKernel;
 use crate::devices::{keyboard, serial, timer};
 use crate::memory::physmap::LiveMemory;
+use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::stacks::{self, Stack};
 use crate::memory::{frames, heap, layout, master, physmap};
 use crate::process::LiveProcesses;
@@ -165,6 +166,7 @@ extern "C" fn second_half() -> ! {
         summary,
         crash: CrashKernel,
         processes: LiveProcesses,
+        snapshots: LiveSnapshots::default(),
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
     cpu::interrupts_on();

@@ -5,7 +5,7 @@ use core::fmt;
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers};
 use shell::{
     Clock, Cpu, Crash, Event, Events, FrameTotals, Frames, Interrupts, Lines, Power, PowerError,
-    Processes, Region, Stacks, Target,
+    Processes, Region, Snapshots, Stacks, Target,
 };
 use spin::Once;
 
@@ -15,6 +15,7 @@ use crate::crash::CrashKernel;
 use crate::devices::{power, timer};
 use crate::memory::frames::{self, Owner};
 use crate::memory::physmap::LiveMemory;
+use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::{layout, master};
 use crate::process::LiveProcesses;
 use crate::{events, fault, image};
@@ -47,6 +48,7 @@ pub(crate) struct LiveKernel {
     pub(crate) summary: Summary,
     pub(crate) crash: CrashKernel,
     pub(crate) processes: LiveProcesses,
+    pub(crate) snapshots: LiveSnapshots,
 }
 
 impl Target for LiveKernel {
@@ -100,6 +102,10 @@ impl Target for LiveKernel {
 
     fn events(&mut self) -> Option<&mut dyn Events> {
         Some(self)
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        Some(&mut self.snapshots)
     }
 
     fn crash(&mut self) -> Option<&mut dyn Crash> {

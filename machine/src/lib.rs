@@ -17,6 +17,7 @@ extern crate std;
 mod access;
 mod address;
 pub mod bits;
+mod capture;
 mod descriptors;
 pub mod deviations;
 mod diff;
@@ -50,6 +51,7 @@ mod properties;
 pub use access::{Access, AccessKind, Controls, Verdict, Why, judge};
 pub use address::{PhysAddr, VirtAddr};
 pub use bits::{BitField, BitNames, BitTable};
+pub use capture::{Captured, Met, capture};
 pub use descriptors::{Gate, GateKind, Selector, Tss64};
 pub use diff::{
     Compared, Diff, DiffOptions, DiffRow, Differences, PageCounts, Place, Slots, diff, diff_sides,

@@ -2,6 +2,7 @@
 //! manual that has nothing in common with the first.
 
 mod access;
+mod capture;
 mod decode;
 mod diff;
 mod forest;

@@ -47,6 +47,8 @@ pub struct Tables {
     depth: usize,
     /// The top table, until it has been told.
     top: Option<Table>,
+    /// Whether the last thing that was done was to go down into the table told.
+    entered: bool,
     lost: bool,
 }
 
@@ -63,6 +65,7 @@ impl Tables {
             path: [None; 5],
             depth: 0,
             top: Some(top),
+            entered: false,
             lost: false,
         }
     }
@@ -73,6 +76,7 @@ impl Tables {
             self.enter(top);
             return Progress::Row(TableItem::Table(top));
         }
+        self.entered = false;
         for _ in 0..PATIENCE {
             match self.turn(memory) {
                 Progress::Working => {}
@@ -80,6 +84,13 @@ impl Tables {
             }
         }
         Progress::Working
+    }
+
+    /// Leaves out what is below the table that was told last.
+    pub fn skip(&mut self) {
+        if core::mem::take(&mut self.entered) {
+            self.depth -= 1;
+        }
     }
 
     fn turn(&mut self, memory: &mut dyn PhysMemory) -> Progress<TableItem> {
@@ -163,6 +174,7 @@ impl Tables {
                 ahead: None,
             });
             self.depth += 1;
+            self.entered = true;
         }
     }
 }

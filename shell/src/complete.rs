@@ -128,6 +128,15 @@ impl<'a> Completion<'a> {
             Offers::RootsAnd(words) => {
                 all(ROOTS);
                 all(words);
+                if let Some(snapshots) = target.snapshots() {
+                    let infos = (0..).map_while(|index| snapshots.snapshot(index));
+                    for info in infos {
+                        let mut root = heapless::String::<LONGEST>::new();
+                        if root.push('@').and(root.push_str(&info.name)).is_ok() {
+                            all(&[&root]);
+                        }
+                    }
+                }
             }
             Offers::Commands => COMMANDS.iter().for_each(|command| all(&[command.name])),
             Offers::Registers => registers::each_name(self.typed, each),

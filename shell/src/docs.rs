@@ -43,7 +43,7 @@ begins so; those that end the session must be written out.
 Numbers are hex with `0x` and decimal without; `_` may stand anywhere in them, so every address
 the shell prints can be typed back in. Registers (`$rip`), bits of them (`$cr4.smap`), the last
 value (`$_`), the last status (`$?`) and operators work wherever a number does; see
-[`eval`](#eval). A *root* is `cr3`, `master`, a pid, or the physical address of a PML4. A number in
+[`eval`](#eval). A *root* is `cr3`, `master`, a pid, a snapshot (`@name`), or the physical address of a PML4. A number in
 its place is a pid if it is written in decimal or below 4096; 0 is the kernel.
 
 | key | what it does to the line |

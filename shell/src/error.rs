@@ -11,7 +11,7 @@ use machine::{Level, PhysAddr, ReadError, VirtError};
 use crate::commands;
 use crate::grammar::expression::Comparison;
 use crate::process::{Named, Number as Processes};
-use crate::{Exit, Pid, PowerError, ProcessError, StackError};
+use crate::{Exit, Pid, PowerError, ProcessError, SnapshotError, StackError};
 
 /// A piece of what was typed, short enough to be quoted in a message.
 pub(crate) type Excerpt = String<40>;
@@ -112,6 +112,8 @@ pub(crate) enum Error {
     Each(u64, u64),
     /// No more stacks.
     Stack(StackError),
+    /// No snapshot, or no more of them.
+    Snapshot(SnapshotError),
     /// So many pages of stacks are not as they should be.
     Pages(u64),
     /// The machine is still on.
@@ -203,6 +205,7 @@ impl fmt::Display for Error {
             Error::Process(why) => write!(f, "{why}"),
             Error::Each(failed, of) => write!(f, "failed in {failed} of {}", Processes(*of)),
             Error::Stack(why) => write!(f, "{why}"),
+            Error::Snapshot(why) => write!(f, "{why}"),
             Error::Pages(1) => write!(f, "1 page is not as it should be"),
             Error::Pages(count) => write!(f, "{count} pages are not as they should be"),
             Error::Power(why) => write!(f, "{why}"),

@@ -10,6 +10,9 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "simulated"))]
+extern crate std;
+
 mod abilities;
 mod background;
 mod command;
@@ -33,6 +36,8 @@ mod render;
 mod root;
 mod run;
 mod session;
+#[cfg(any(test, feature = "simulated"))]
+pub mod simulated;
 mod space;
 mod status;
 mod target;

@@ -14,7 +14,11 @@ use machine::{
     Entry, MemoryType, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer,
     VirtAddr,
 };
-use shell::{Clock, Cpu, FrameTotals, Frames, Processes, Region, Target};
+use shell::simulated::Album;
+use shell::{
+    Clock, Cpu, FrameTotals, Frames, Processes, Region, SnapshotError, SnapshotInfo, SnapshotName,
+    Snapshots, Subject, Target,
+};
 
 use crate::sample_processes::SampleProcesses;
 
@@ -51,6 +55,7 @@ pub struct Sample {
     registers: Registers,
     processes: SampleProcesses,
     cycles: u64,
+    album: Album,
 }
 
 impl Default for Sample {
@@ -125,6 +130,7 @@ impl Sample {
             registers,
             processes,
             cycles: 0,
+            album: Album::default(),
         }
     }
 }
@@ -237,8 +243,36 @@ impl Target for Sample {
         Some(&mut self.processes)
     }
 
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        Some(self)
+    }
+
     fn build_id(&self) -> &str {
         "simulated"
+    }
+}
+
+impl Snapshots for Sample {
+    fn snapshot(&mut self, index: usize) -> Option<SnapshotInfo> {
+        self.album.snapshot(index)
+    }
+
+    fn copy_of(&mut self, index: usize, frame: PhysAddr) -> Option<PhysAddr> {
+        self.album.copy_of(index, frame)
+    }
+
+    fn take(
+        &mut self,
+        name: &SnapshotName,
+        root: PhysAddr,
+        subject: Subject,
+    ) -> Result<SnapshotInfo, SnapshotError> {
+        let now = self.nanoseconds();
+        self.album.take(&mut self.machine, name, root, subject, now)
+    }
+
+    fn drop(&mut self, name: &str) -> bool {
+        self.album.drop(&mut self.machine, name)
     }
 }
 

@@ -38,10 +38,12 @@ pub(crate) enum Owner {
     Ramdisk,
     /// A page of one process, or of several that share it until one writes.
     User,
+    /// The copy of a page table in a snapshot.
+    Snapshot,
 }
 
 /// Every owner of a frame that is in use, with its name, in the order they are listed.
-const OWNERS: [(Owner, &str); 14] = [
+const OWNERS: [(Owner, &str); 15] = [
     (Owner::LowMemory, "low 1 MiB"),
     (Owner::Firmware, "firmware"),
     (Owner::Bootloader, "bootloader"),
@@ -56,7 +58,11 @@ const OWNERS: [(Owner, &str); 14] = [
     (Owner::IstStack, "IST stacks"),
     (Owner::Ramdisk, "ramdisk"),
     (Owner::User, "user pages"),
+    (Owner::Snapshot, "snapshots"),
 ];
+
+/// How many kinds of owner there are, holes and free frames included.
+const KINDS: usize = OWNERS.len() + 2;
 
 struct Books {
     /// The owner of frame number i.
@@ -68,7 +74,7 @@ struct Books {
     /// Where the next search begins.
     next: usize,
     /// Frames by owner, kept current.
-    counts: [u64; 16],
+    counts: [u64; KINDS],
 }
 
 static BOOKS: Once<Mutex<Books>> = Once::new();
@@ -99,7 +105,7 @@ pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
         shares,
         fail_after: None,
         next: 0,
-        counts: [0; 16],
+        counts: [0; KINDS],
     };
     books.owners.fill(Owner::Hole as u8);
     books.shares.fill(0);

@@ -11,5 +11,6 @@ pub(crate) mod master;
     reason = "the one place that dereferences physical addresses"
 )]
 pub(crate) mod physmap;
+pub(crate) mod snapshots;
 pub(crate) mod stacks;
 pub(crate) mod tables;

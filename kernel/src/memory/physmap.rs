@@ -212,6 +212,23 @@ pub(crate) fn copy_user_frame(from: PhysAddr, to: PhysAddr) -> bool {
     true
 }
 
+/// Copies a whole frame of RAM, whatever it is, into one of a snapshot; false if that cannot be.
+pub(crate) fn copy_table(from: PhysAddr, to: PhysAddr) -> bool {
+    let is_good = from != to
+        && from.0.is_multiple_of(4096)
+        && is_all_ram(from, 4096)
+        && frames::is_owned_by(to, Owner::Snapshot);
+    for offset in (0..4096).step_by(8).filter(|_| is_good) {
+        // SAFETY: aligned RAM that the physmap covers. Volatile, as the CPU may be setting bits
+        // in the entry.
+        let entry = unsafe { ptr::read_volatile(pointer(from).wrapping_add(offset).cast::<u64>()) };
+        // SAFETY: inside one RAM frame that belongs to a snapshot, and nobody holds a reference
+        // into those.
+        unsafe { ptr::write_volatile(pointer(to).wrapping_add(offset).cast::<u64>(), entry) };
+    }
+    is_good
+}
+
 /// Hands out a range of RAM as bytes, once and for ever: the frame allocator's own books.
 /// `None` if it is not RAM, or if the one slice has been handed out already.
 pub(crate) fn take_for_ever(at: PhysAddr, bytes: u64) -> Option<&'static mut [u8]> {

@@ -83,6 +83,29 @@ impl Forest {
         machine
     }
 
+    /// Some entries written over, as a step of something would: changed, filled or cleared.
+    pub(super) fn scribble(&mut self, dice: &mut Dice) {
+        for _ in 0..1 + dice.below(4) {
+            let number = dice.below(self.tables.len() as u64) as usize;
+            let Some(entries) = self.tables.values_mut().nth(number) else {
+                continue;
+            };
+            let height = 1 + dice.below(4) as u32;
+            match entries.keys().copied().nth(dice.below(4) as usize) {
+                Some(index) if dice.one_in(6) => {
+                    entries.remove(&index);
+                }
+                Some(index) => {
+                    let raw = entries.get(&index).copied().unwrap_or(0);
+                    entries.insert(index, change(dice, raw, height));
+                }
+                None => {
+                    entries.insert(dice.index(), page(dice, height) | 1 | (dice.roll() & 6));
+                }
+            }
+        }
+    }
+
     fn new_table(&mut self) -> u64 {
         let frame = 0x10 + self.tables.len() as u64;
         self.tables.insert(frame, BTreeMap::new());

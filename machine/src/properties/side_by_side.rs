@@ -116,7 +116,14 @@ pub(super) struct Finding {
 }
 
 /// All there is to say, and the paths at which two different tables were entered.
-pub(super) fn compare(left: &Tree, right: &Tree, strict: bool) -> (Vec<Finding>, BTreeSet<Path>) {
+///
+/// `is_one` says whether a frame is the same memory in both trees.
+pub(super) fn compare(
+    left: &Tree,
+    right: &Tree,
+    strict: bool,
+    is_one: &dyn Fn(u64) -> bool,
+) -> (Vec<Finding>, BTreeSet<Path>) {
     let mut entered = BTreeSet::from([Path::new()]);
     let mut findings = BTreeMap::new();
     let paths: BTreeSet<&Path> = left.keys().chain(right.keys()).collect();
@@ -139,13 +146,15 @@ pub(super) fn compare(left: &Tree, right: &Tree, strict: bool) -> (Vec<Finding>,
             (Some(l), Some(r)) => {
                 let words = differences(l, r, strict);
                 let is_link = |cell: &Cell| matches!(cell.thing, Thing::Table | Thing::Loop);
+                let (to, other) = (l.reading.address, r.reading.address);
+                let is_same_table = to == other && is_one(to >> 12);
                 let same = match (&l.thing, &r.thing) {
                     (Thing::Malformed(a), Thing::Malformed(b)) => Some(Verdict::Unknown(
                         Some(Thing::Malformed(*a)),
                         Some(Thing::Malformed(*b)),
                     )),
                     _ if !is_link(l) || !is_link(r) => Some(Verdict::Equal),
-                    _ if l.reading.address == r.reading.address => Some(Verdict::Shared),
+                    _ if is_same_table => Some(Verdict::Shared),
                     _ => None,
                 };
                 match (same, words.is_empty()) {
@@ -153,7 +162,7 @@ pub(super) fn compare(left: &Tree, right: &Tree, strict: bool) -> (Vec<Finding>,
                     (_, false) => verdicts.push(Verdict::Differs(words)),
                     (None, true) => {}
                 }
-                if is_link(l) && is_link(r) && l.reading.address != r.reading.address {
+                if is_link(l) && is_link(r) && !is_same_table {
                     let loops = (looping(l), looping(r));
                     if loops == (None, None) {
                         goes_on = true;

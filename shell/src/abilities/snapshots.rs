@@ -63,8 +63,18 @@ pub enum Subject {
     Master,
     /// Those of a process that had this pid.
     Process(Pid),
-    /// Those at an address.
-    Root,
+    /// Those at this address.
+    Root(PhysAddr),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Master => f.write_str("master"),
+            Subject::Process(pid) => write!(f, "pid {pid}"),
+            Subject::Root(root) => write!(f, "{root}"),
+        }
+    }
 }
 
 /// Why there is no snapshot.

@@ -26,6 +26,7 @@ mod programs;
 mod ps;
 mod regs;
 mod repeat;
+mod snap;
 mod spawn;
 mod stacks;
 mod tables;
@@ -49,6 +50,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &can::COMMAND,
     &map::COMMAND,
     &diff::COMMAND,
+    &snap::COMMAND,
     &tables::COMMAND,
     &x::COMMAND,
     &frames::COMMAND,

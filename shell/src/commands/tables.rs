@@ -18,7 +18,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Memory,
     usage: "[root]",
     summary: "show which frames are page tables, and what they cost",
-    help: "With a root, shows each table of that space: level, frame, the first address it stands for, and whether it is private or with how many other spaces it is shared. Without one, shows each space, the master and all processes that are alive, with its tables by level and how many of them are private to it. The last line adds them up; each table counts once there, however many spaces share it. `$_` becomes the number of tables in the sum.\nTwo spaces share a table if the same address leads to it in both. A table that a space reaches by two addresses counts twice, and one that an entry names where no memory is counts as well.\nA root is `cr3`, `master`, a pid, or the physical address of a PML4.",
+    help: "With a root, shows each table of that space: level, frame, the first address it stands for, and whether it is private or with how many other spaces it is shared. Without one, shows each space, the master and all processes that are alive, with its tables by level and how many of them are private to it. The last line adds them up; each table counts once there, however many spaces share it. `$_` becomes the number of tables in the sum.\nTwo spaces share a table if the same address leads to it in both. A table that a space reaches by two addresses counts twice, and one that an entry names where no memory is counts as well.\nA root is `cr3`, `master`, a pid, a snapshot (`@name`), or the physical address of a PML4.",
     examples: &[
         ("tables", "what do the page tables cost in all?"),
         ("tables 3", "which ones are this process's own?"),

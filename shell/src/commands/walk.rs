@@ -19,7 +19,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Memory,
     usage: "<address> [root]",
     summary: "follow an address through the page tables",
-    help: "Shows each entry the CPU would read: its level, table and index, its raw value, what it leads to, and the rights that it alone leaves. The last line is the answer: the physical address of the very byte and the effective rights (u user, r read, w write, x execute), or why there is none. A right that the last entry leaves and a level above forbids is named on its own line.\nA root is `cr3` (if none is given), `master`, a pid, or the physical address of a PML4. `$_` becomes the physical address.",
+    help: "Shows each entry the CPU would read: its level, table and index, its raw value, what it leads to, and the rights that it alone leaves. The last line is the answer: the physical address of the very byte and the effective rights (u user, r read, w write, x execute), or why there is none. A right that the last entry leaves and a level above forbids is named on its own line.\nA root is `cr3` (if none is given), `master`, a pid, a snapshot (`@name`), or the physical address of a PML4. `$_` becomes the physical address.",
     examples: &[
         ("walk $rip", "the code that is running"),
         (

@@ -5,9 +5,10 @@ use machine::{
 };
 
 use super::{Counted, Fake, Ring, StackBooks};
+use crate::simulated::Album;
 use crate::{
     Clock, Cpu, Events, FrameTotals, Frames, Interrupts, Pid, Power, PowerError, Processes, Region,
-    Stacks, Target,
+    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Target,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -21,6 +22,7 @@ pub(crate) struct Machine {
     pub(crate) stacks: Option<StackBooks>,
     pub(crate) interrupts: Option<Counted>,
     pub(crate) events: Option<Ring>,
+    pub(crate) album: Option<Album>,
 }
 
 pub(crate) struct Books {
@@ -104,6 +106,7 @@ impl Machine {
             stacks: None,
             interrupts: None,
             events: None,
+            album: None,
         }
     }
 
@@ -185,6 +188,7 @@ impl Machine {
         machine.stacks = Some(StackBooks::new());
         machine.interrupts = Some(Counted);
         machine.events = Some(Ring::new());
+        machine.album = Some(Album::default());
         machine
     }
 }
@@ -258,8 +262,33 @@ impl Target for Machine {
     fn events(&mut self) -> Option<&mut dyn Events> {
         self.events.as_mut().map(|events| events as &mut dyn Events)
     }
+    fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        self.album.is_some().then_some(self)
+    }
     fn build_id(&self) -> &str {
         "0123456789ab"
+    }
+}
+
+impl Snapshots for Machine {
+    fn snapshot(&mut self, index: usize) -> Option<SnapshotInfo> {
+        self.album.as_ref()?.snapshot(index)
+    }
+    fn copy_of(&mut self, index: usize, frame: PhysAddr) -> Option<PhysAddr> {
+        self.album.as_ref()?.copy_of(index, frame)
+    }
+    fn take(
+        &mut self,
+        name: &SnapshotName,
+        root: PhysAddr,
+        subject: Subject,
+    ) -> Result<SnapshotInfo, SnapshotError> {
+        let album = self.album.as_mut().expect("it takes snapshots");
+        album.take(&mut self.memory, name, root, subject, Some(2_500_000))
+    }
+    fn drop(&mut self, name: &str) -> bool {
+        let album = self.album.as_mut().expect("it takes snapshots");
+        album.drop(&mut self.memory, name)
     }
 }
 

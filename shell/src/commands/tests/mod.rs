@@ -8,6 +8,7 @@ mod json;
 mod memory;
 mod processes;
 mod processor;
+mod snap;
 mod spawn;
 
 use super::COMMANDS;
@@ -62,7 +63,10 @@ fn a_mistake_is_one_line_in_words() {
             "walk 0 3",
             "walk: there is no such process: 3; `ps` lists them",
         ),
-        ("walk 0 @before", "walk: this target has no snapshots"),
+        (
+            "walk 0 @before",
+            "walk: no snapshot is called `@before`; `snap` lists them",
+        ),
         ("walk sym:main", "walk: this target has no symbols"),
         (
             "wlak 1",
