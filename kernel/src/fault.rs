@@ -11,6 +11,7 @@ use machine::{Access, AccessKind, Controls, VirtAddr, bits, vectors};
 use crate::arch::descriptors::SYSTEM_CALL;
 use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
 use crate::arch::{cpu, snapshot};
+use crate::backtrace::{self, Backtrace};
 use crate::console::emergency;
 use crate::devices::timer;
 use crate::events::{self, Kind};
@@ -143,6 +144,10 @@ fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
         panic::stop();
     }
     let _ = print(&mut out, vector, frame, cr2);
+    let _ = backtrace::write(
+        &mut out,
+        Backtrace::of_trap(frame, process::unwind_tables()),
+    );
     panic::stop()
 }
 

@@ -17,11 +17,30 @@ static BUILD_ID: Once<String<12>> = Once::new();
 
 const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 
 /// Where the image begins: the address of its ELF header.
 pub(crate) fn base() -> u64 {
     headers().as_ptr() as u64
+}
+
+/// The unwind tables, which lie in the first segment; `None` if the linker left none.
+#[expect(unsafe_code, reason = "the first segment as bytes")]
+pub(crate) fn unwind_tables() -> Option<unwinder::Image<'static>> {
+    let of = |wanted| program_headers().find(|header| header.0 == wanted);
+    let (_, flags, start, bytes) = of(PT_LOAD)?;
+    let (_, _, header, _) = of(PT_GNU_EH_FRAME)?;
+    const WRITABLE: u32 = 1 << 1;
+    if start != 0 || flags & WRITABLE != 0 {
+        return None;
+    }
+    // SAFETY: the segment begins at the ELF header, which the linker's symbol names, and is
+    // mapped in whole, read-only, for as long as the kernel runs.
+    let segment = unsafe {
+        core::slice::from_raw_parts(headers().as_ptr(), usize::try_from(bytes).unwrap_or(0))
+    };
+    unwinder::Image::new(segment, 0, header, base()).ok()
 }
 
 /// The ELF header and the program headers, as many as fit the first page.

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod arch;
+mod backtrace;
 mod boot;
 mod console;
 #[expect(unsafe_code, reason = "faults on purpose")]

@@ -4,7 +4,8 @@ use core::fmt::Write as _;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::arch::cpu;
+use crate::arch::{cpu, snapshot};
+use crate::backtrace::{self, Backtrace};
 use crate::console::emergency;
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
@@ -19,6 +20,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             let _ = write!(out, ", at {place}");
         }
         let _ = writeln!(out);
+        let _ = backtrace::write(&mut out, Backtrace::from_here(snapshot::here()));
     }
     stop()
 }

@@ -128,7 +128,7 @@ pub(crate) fn set_write_protect() {
     unsafe { Cr0::update(|bits| bits.insert(Cr0Flags::WRITE_PROTECT)) };
 }
 
-/// Sets SMEP, SMAP and UMIP in CR4, each only where `features` has it.
+/// Sets SMEP, SMAP, UMIP and MCE in CR4, each only where `features` has it.
 pub(crate) fn enable_cr4(wanted: Cr4Flags, features: &Features) {
     let mut offered = Cr4Flags::empty();
     offered.set(
@@ -137,8 +137,10 @@ pub(crate) fn enable_cr4(wanted: Cr4Flags, features: &Features) {
     );
     offered.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
     offered.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
+    offered.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, features.mce);
     // SAFETY: masked with what CPUID offers, so no bit is reserved. The kernel maps nothing
-    // with USER in its half, so SMEP and SMAP forbid nothing it does; UMIP concerns ring 3.
+    // with USER in its half, so SMEP and SMAP forbid nothing it does; UMIP concerns ring 3; and
+    // #MC has a gate, with a stack of its own.
     unsafe { Cr4::update(|cr4| cr4.insert(wanted & offered)) };
 }
 

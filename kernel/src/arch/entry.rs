@@ -51,25 +51,42 @@ global_asm!(
     .balign 16
     .global ringwalk_stubs
 ringwalk_stubs:
+    # What a debugger needs to walk from here into the interrupted code. The CFA is the end of
+    # what the CPU pushed, wherever its alignment put that; RSP and RIP are words of it, and
+    # every register is still, or again, that of the interrupted code.
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa rsp, 40
+    .cfi_offset rip, -40
+    .cfi_offset rsp, -16
     .set vector, 0
     .rept 256
     .balign 16
     # Vectors with an error code: SDM, "Exceptions and Interrupts Reference".
     .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+    .cfi_def_cfa_offset 40
     pushq $0
     .endif
+    .cfi_def_cfa_offset 48
     pushq $vector
+    .cfi_def_cfa_offset 56
     jmp ringwalk_trap_common
     .set vector, vector + 1
     .endr
+    .cfi_endproc
 
     .balign 16
     .global ringwalk_system_call
 ringwalk_system_call:
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa rsp, 0
+    .cfi_register rip, rcx
     # SYSCALL: RCX is the user's RIP, R11 its RFLAGS; RSP is still the user's, and FMASK has
     # cleared IF, so nobody else can come through here before the stack is ours. GS is not
     # used: with one processor, fixed addresses do.
     movq %rsp, ringwalk_user_rsp(%rip)
+    .cfi_undefined rip      # the user's RSP is in no register until the frame is whole
     movq ringwalk_system_call_rsp(%rip), %rsp
     pushq $0x1b
     pushq ringwalk_user_rsp(%rip)
@@ -78,24 +95,64 @@ ringwalk_system_call:
     pushq %rcx
     pushq $0
     pushq $0x100            # no vector: SYSTEM_CALL_BY_SYSCALL
-
+    .cfi_def_cfa rsp, 56
+    .cfi_offset rip, -40
+    .cfi_offset rsp, -16
     .balign 16
+    .cfi_endproc
+
+    # What is above falls through.
 ringwalk_trap_common:
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa rsp, 56
+    .cfi_offset rip, -40
+    .cfi_offset rsp, -16
     pushq %rax
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rax, -64
     pushq %rcx
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rcx, -72
     pushq %rdx
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rdx, -80
     pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rbx, -88
     pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rbp, -96
     pushq %rsi
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rsi, -104
     pushq %rdi
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rdi, -112
     pushq %r8
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r8, -120
     pushq %r9
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r9, -128
     pushq %r10
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r10, -136
     pushq %r11
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r11, -144
     pushq %r12
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r12, -152
     pushq %r13
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r13, -160
     pushq %r14
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r14, -168
     pushq %r15
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset r15, -176
     # The gate cleared IF, TF, NT, RF and VM. DF and AC are still the interrupted code's.
     cld
     pushfq
@@ -106,24 +163,56 @@ ringwalk_trap_common:
     .global ringwalk_trap_return
 ringwalk_trap_return:
     popq %r15
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r15
     popq %r14
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r14
     popq %r13
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r13
     popq %r12
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r12
     popq %r11
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r11
     popq %r10
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r10
     popq %r9
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r9
     popq %r8
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r8
     popq %rdi
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rdi
     popq %rsi
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rsi
     popq %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbp
     popq %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbx
     popq %rdx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rdx
     popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rcx
     popq %rax
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rax
     addq $16, %rsp          # vector and error code
+    .cfi_adjust_cfa_offset -16
     .global ringwalk_iretq
 ringwalk_iretq:
     iretq
+    .cfi_endproc
     .popsection
 
     .pushsection .data.ringwalk_entry, "aw", @progbits

@@ -24,6 +24,8 @@ pub(crate) struct Features {
     pub(crate) smap: bool,
     /// CR4.UMIP may be set.
     pub(crate) umip: bool,
+    /// CR4.MCE may be set: CPUID leaf 1, EDX bit 7.
+    pub(crate) mce: bool,
     /// CR4.FSGSBASE may be set.
     pub(crate) fsgsbase: bool,
     /// 1 GiB pages.
@@ -57,6 +59,7 @@ fn read() -> Features {
         smep: extended.as_ref().is_some_and(|e| e.has_smep()),
         smap: extended.as_ref().is_some_and(|e| e.has_smap()),
         umip: extended.as_ref().is_some_and(|e| e.has_umip()),
+        mce: cpuid.get_feature_info().is_some_and(|info| info.has_mce()),
         fsgsbase: extended.as_ref().is_some_and(|e| e.has_fsgsbase()),
         gib_pages: identifiers.as_ref().is_some_and(|i| i.has_1gib_pages()),
         // 36 where the leaf is missing: SDM, "Address-Size Information".
@@ -72,7 +75,7 @@ fn copy_text(to: &mut [u8], from: &str) {
     }
 }
 
-/// Sets CR0.WP, and CR4.SMEP, SMAP and UMIP where the CPU has them. EFER.NXE is set by the
+/// Sets CR0.WP, and CR4.SMEP, SMAP, UMIP and MCE where the CPU has them. EFER.NXE is set by the
 /// bootloader, which maps with it.
 pub(crate) fn enable() {
     let features = get();
@@ -84,6 +87,8 @@ pub(crate) fn enable() {
     );
     bits.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, features.smap);
     bits.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
+    // Without it a machine check would end in a reset without a word.
+    bits.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, features.mce);
     cpu::enable_cr4(bits, features);
 }
 

@@ -71,6 +71,39 @@ unsafe extern "C" {
     fn ringwalk_capture(to: *mut General);
 }
 
+/// The general registers where this is called, to walk up the stack from: RIP is in the caller,
+/// so its frame still stands while the walk goes on.
+#[inline(always)]
+pub(crate) fn here() -> unwinder::Registers {
+    let mut general = General::default();
+    // SAFETY: the assembly writes the 18 words of `General` (the layout is C's) and returns.
+    unsafe { ringwalk_capture(&raw mut general) };
+    let General {
+        rax,
+        rbx,
+        rcx,
+        rdx,
+        rsi,
+        rdi,
+        rbp,
+        rsp,
+        r8,
+        r9,
+        r10,
+        r11,
+        r12,
+        r13,
+        r14,
+        r15,
+        rip,
+        ..
+    } = general;
+    let order = [
+        rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15,
+    ];
+    unwinder::Registers::new(order, rip)
+}
+
 /// Everything `machine::Registers` has a place for.
 #[inline(never)]
 pub(crate) fn registers() -> Registers {

@@ -4,7 +4,7 @@
 
 use machine::VirtAddr;
 use object::Endianness;
-use object::elf::{ET_EXEC, FileHeader64, PF_W, PF_X, PT_LOAD};
+use object::elf::{ET_EXEC, FileHeader64, PF_W, PF_X, PT_GNU_EH_FRAME, PT_LOAD};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
 use super::space::{Space, SpaceError};
@@ -105,4 +105,22 @@ fn load_segment(
         page += PAGE;
     }
     Ok(())
+}
+
+/// The unwind tables of a program that [`load`] has accepted.
+pub(crate) fn unwind_tables(file: &'static [u8]) -> Option<unwinder::Image<'static>> {
+    let header = FileHeader64::<Endianness>::parse(file).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, file).ok()?;
+    let tables = segments
+        .iter()
+        .find(|segment| segment.p_type(endian) == PT_GNU_EH_FRAME)?;
+    let at = tables.p_vaddr(endian);
+    let holder = segments.iter().find(|segment| {
+        let start = segment.p_vaddr(endian);
+        let end = start.saturating_add(segment.p_filesz(endian));
+        segment.p_type(endian) == PT_LOAD && (start..end).contains(&at)
+    })?;
+    let bytes = holder.data(endian, file).ok()?;
+    unwinder::Image::new(bytes, holder.p_vaddr(endian), at, 0).ok()
 }

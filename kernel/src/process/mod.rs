@@ -17,6 +17,7 @@ mod elf;
 mod exit;
 mod fork;
 mod leave;
+mod program;
 #[expect(
     unsafe_code,
     reason = "the slice that the bootloader put the programs in"
@@ -32,6 +33,7 @@ mod user_memory;
 pub(crate) use ability::LiveProcesses;
 pub(crate) use exit::die_of_fault;
 pub(crate) use leave::{bad_frame, first_return, leave};
+pub(crate) use program::unwind_tables;
 pub(crate) use ramdisk::init as init_ramdisk;
 pub(crate) use schedule::{current_pid, preempt, run_others};
 pub(crate) use space::Space;

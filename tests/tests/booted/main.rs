@@ -5,6 +5,7 @@
 //! damages a guest boots its own.
 
 mod access;
+mod backtrace;
 mod compare;
 mod console;
 mod entry;
@@ -196,6 +197,8 @@ fn main() -> Result<()> {
             ("crashes_are_reported", machines::crashes_are_reported),
             ("memory_sizes", machines::memory_sizes),
             ("an_nmi_is_noted_and_survived", machines::nmi),
+            ("a_backtrace_of_a_panic", backtrace::of_a_panic),
+            ("a_backtrace_into_a_program", backtrace::of_a_program),
             ("f01_every_kind_of_fault_in_ring_3", faults::each_kind),
             (
                 "the_stack_region_grows_past_every_mark",

@@ -1,0 +1,85 @@
+//! Backtraces in reports: from the fault up to the outermost function, across a trap, and into
+//! the program.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use object::read::elf::ElfFile64;
+use object::{Object as _, ObjectSymbol as _};
+use xtask::built::Built;
+use xtask::guest::{Firmware, Guest};
+
+/// The addresses of a report's backtrace, and the offset into the kernel where one is said.
+fn calls(report: &str) -> Result<Vec<(u64, Option<u64>)>> {
+    let hex = |text: &str| u64::from_str_radix(&text.replace(['_', '\r'], "")[2..], 16);
+    let (_, lines) = report.split_once("backtrace:").context("no backtrace")?;
+    let mut out = Vec::new();
+    for line in lines.lines().filter(|line| line.starts_with('#')) {
+        let mut words = line.split_whitespace().skip(1);
+        let rip = hex(words.next().context("no address")?)?;
+        let offset = match words.next() {
+            Some("kernel") => Some(hex(words.nth(1).context("no offset")?)?),
+            _ => None,
+        };
+        out.push((rip, offset));
+    }
+    Ok(out)
+}
+
+/// The name of the function that holds an offset, from the file's symbols.
+fn function(file: &[u8], at: u64) -> Result<String> {
+    let elf: ElfFile64<'_> = ElfFile64::parse(file)?;
+    let symbols = elf.symbols().filter(|symbol| symbol.address() <= at);
+    let last = symbols.max_by_key(|symbol| symbol.address());
+    Ok(last.context("no symbol")?.name()?.to_owned())
+}
+
+/// A panic deep in a command: every call is in the kernel, and the outermost one is what boot
+/// went on with on the first kernel stack.
+pub(crate) fn of_a_panic(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    guest.send_raw(b"crash panic\r")?;
+    let report = guest.read_until(b"halted;")?;
+    let calls = calls(&String::from_utf8_lossy(&report))?;
+    let file = std::fs::read(&built.kernel.whole)?;
+    let names = calls
+        .iter()
+        .map(|(_, offset)| function(&file, offset.context("not in the kernel")? - 1))
+        .collect::<Result<Vec<_>>>()?;
+    ensure!(names.len() >= 4, "{names:?}");
+    let first = names.first().context("none")?;
+    ensure!(first.contains("rust_begin_unwind"), "{names:?}");
+    let last = names.last().context("none")?;
+    ensure!(last.contains("second_half"), "{names:?}");
+    Ok(())
+}
+
+/// A machine check while a program spins: the report begins in the program, and every call is in
+/// its text, up to its entry point.
+pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    guest.send_raw(b"spawn spinner\r")?;
+    // Processor 0, bank 0: valid, uncorrected, enabled, address valid; MCG_STATUS: RIPV, in
+    // progress (SDM volume 3, section 15.3).
+    for _ in 0..50 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        if guest.hmp("info registers")?.contains("CPL=3") {
+            break;
+        }
+    }
+    guest.hmp("mce 0 0 0xb400000000000000 5 0 0")?;
+    let report = guest.read_until(b"halted;")?;
+    let report = String::from_utf8_lossy(&report).into_owned();
+    ensure!(report.contains("#MC"), "{report}");
+    let calls = calls(&report)?;
+    let path = built.programs.folder.join("spinner");
+    let file = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let names = calls
+        .iter()
+        .map(|(rip, _)| function(&file, *rip))
+        .collect::<Result<BTreeSet<_>>>()?;
+    ensure!(calls.iter().all(|(rip, _)| rip >> 47 == 0), "{calls:x?}");
+    ensure!(names.iter().any(|name| name == "_start"), "{names:?}");
+    ensure!(!report.contains("ends here"), "{report}");
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The registers a walk up the stack carries along, as far as they are known.
+
+/// The number that DWARF gives the return address, and here RIP (psABI, figure 3.36).
+pub const RIP: usize = 16;
+/// Those of two registers the walk itself asks for.
+pub(crate) const RBP: usize = 6;
+pub(crate) const RSP: usize = 7;
+
+/// RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8-R15 and RIP, numbered as in DWARF. `None` is a
+/// register that the function in between was free to overwrite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Registers {
+    values: [Option<u64>; 17],
+}
+
+impl Registers {
+    /// All that a trap saved: the general registers in the order of their DWARF numbers.
+    pub fn new(general: [u64; 16], rip: u64) -> Registers {
+        let mut registers = Registers::default();
+        for (place, value) in registers.values.iter_mut().zip(general) {
+            *place = Some(value);
+        }
+        registers.set(RIP, Some(rip));
+        registers
+    }
+
+    /// The register with this DWARF number.
+    pub fn get(&self, number: usize) -> Option<u64> {
+        self.values.get(number).copied().flatten()
+    }
+
+    pub(crate) fn set(&mut self, number: usize, value: Option<u64>) {
+        if let Some(place) = self.values.get_mut(number) {
+            *place = value;
+        }
+    }
+
+    /// Where it runs, or returns to.
+    pub fn rip(&self) -> Option<u64> {
+        self.get(RIP)
+    }
+
+    /// The stack pointer.
+    pub fn rsp(&self) -> Option<u64> {
+        self.get(RSP)
+    }
+
+    /// The frame pointer, where code keeps one.
+    pub fn rbp(&self) -> Option<u64> {
+        self.get(RBP)
+    }
+}
