@@ -16,6 +16,8 @@ use crate::arch::{cpu, descriptors, entry, features, user};
 use crate::console::{self, Both};
 use crate::crash::CrashKernel;
 use crate::devices::{keyboard, serial, timer};
+use crate::memory::frames::Owner;
+use crate::memory::layout::Holds;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::stacks::{self, Stack};
@@ -106,7 +108,7 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
         match stacks::map_ist_stack(&mut tables, index) {
             Ok(stack) => {
                 *top = stack.top;
-                name_stack(stack, name);
+                name_stack(stack, name, Owner::IstStack);
             }
             Err(why) => give_up("IST stacks", &why),
         }
@@ -116,7 +118,7 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
         Ok(stack) => stack,
         Err(why) => give_up("kernel stack", &why),
     };
-    name_stack(stack, "kernel stack 0");
+    name_stack(stack, "kernel stack 0", Owner::KernelStack);
     // Until a process runs RSP0 names the shell's stack, so that a stray entry would be reported.
     descriptors::set_rsp0(stack.top);
     user::enable(entry::system_call_entry(), CLEARED_BY_SYSCALL);
@@ -192,29 +194,34 @@ fn pages(start: u64, bytes: u64) -> (u64, u64) {
     )
 }
 
-fn name_stack(stack: Stack, name: &'static str) {
-    layout::name(stack.bottom, stack.top - stack.bottom, name);
+fn name_stack(stack: Stack, name: &'static str, owner: Owner) {
+    let bytes = stack.top - stack.bottom;
+    layout::name(stack.bottom, bytes, name, Holds::Memory(owner));
 }
 
 fn name_regions(pieces: &master::Pieces) {
+    let memory = |first, bytes, name, owner| {
+        layout::name(first, bytes, name, Holds::Memory(owner));
+    };
     for segment in image::segments() {
         let (start, end) = pages(segment.address, segment.bytes);
-        layout::name(start, end - start, segment.name);
+        memory(start, end - start, segment.name, Owner::KernelImage);
     }
-    layout::name(pieces.boot_stack.0, pieces.boot_stack.1, "boot stack");
+    let (start, bytes) = pieces.boot_stack;
+    memory(start, bytes, "boot stack", Owner::BootStack);
     if let Some((start, bytes)) = pieces.framebuffer {
-        layout::name(start, bytes, "framebuffer");
+        layout::name(start, bytes, "framebuffer", Holds::Device);
     }
     let ram_end = physmap::ranges()
         .and_then(|ranges| ranges.ram.iter().map(|range| range.end).max())
         .unwrap_or(0);
-    layout::name(physmap::offset(), ram_end, "physmap");
+    layout::name(physmap::offset(), ram_end, "physmap", Holds::Physmap);
     let (start, end) = pieces.boot_info;
-    layout::name(start, end - start, "boot information");
+    memory(start, end - start, "boot information", Owner::BootInfo);
     if let Some((start, bytes)) = pieces.ramdisk {
-        layout::name(start, bytes, "ramdisk");
+        memory(start, bytes, "ramdisk", Owner::Ramdisk);
     }
-    layout::name(layout::HEAP, layout::HEAP_BYTES, "heap");
+    memory(layout::HEAP, layout::HEAP_BYTES, "heap", Owner::Heap);
 }
 
 impl fmt::Display for Summary {
@@ -237,7 +244,7 @@ impl fmt::Display for Summary {
             f,
             "memory {} MiB, {} MiB free; master PML4 at {}",
             mib(frames::total()),
-            mib(frames::count(frames::Owner::Free)),
+            mib(frames::count(Owner::Free)),
             master::root().unwrap_or(PhysAddr(0)),
         )?;
         let features = features::get();

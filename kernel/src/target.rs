@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers};
+use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
-    Clock, Cpu, Crash, Event, Events, FrameTotals, Frames, Interrupts, Lines, Power, PowerError,
-    Processes, Region, Snapshots, Stacks, Target,
+    Clock, Cpu, Crash, Event, Events, FrameInfo, FrameTotals, Frames, Interrupts, Lines, Place,
+    Power, PowerError, Processes, Region, Snapshots, Stacks, Target,
 };
 use spin::Once;
 
@@ -17,7 +17,7 @@ use crate::memory::frames::{self, Owner};
 use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::{layout, master};
-use crate::process::LiveProcesses;
+use crate::process::{self, LiveProcesses};
 use crate::{events, fault, image};
 
 static PAT: Once<u64> = Once::new();
@@ -157,6 +157,30 @@ impl Frames for LiveKernel {
     fn fail_after(&mut self, requests: Option<u64>) -> bool {
         frames::fail_after(requests);
         true
+    }
+
+    fn end(&mut self) -> PhysAddr {
+        frames::end()
+    }
+
+    fn frame(&mut self, at: PhysAddr) -> Option<FrameInfo> {
+        frames::info(at)
+    }
+
+    fn changes(&mut self) -> u64 {
+        frames::changes()
+    }
+
+    fn clear_tallies(&mut self) {
+        frames::clear_tallies();
+    }
+
+    fn tally(&mut self, at: PhysAddr) {
+        frames::tally(at);
+    }
+
+    fn place(&mut self, va: VirtAddr) -> Place {
+        process::place(va)
     }
 }
 

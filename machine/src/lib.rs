@@ -21,6 +21,7 @@ mod capture;
 mod descriptors;
 pub mod deviations;
 mod diff;
+mod entries;
 mod entry;
 pub mod iret;
 mod item;
@@ -56,6 +57,7 @@ pub use descriptors::{Gate, GateKind, Selector, Tss64};
 pub use diff::{
     Compared, Diff, DiffOptions, DiffRow, Differences, PageCounts, Place, Slots, diff, diff_sides,
 };
+pub use entries::{Entries, EntryItem, Present};
 pub use entry::{Entry, Kind};
 pub use item::{Hole, HoleWhy, Item, Leaf, Progress};
 pub use leaves::{Leaves, leaves};

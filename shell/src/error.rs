@@ -116,6 +116,8 @@ pub(crate) enum Error {
     Snapshot(SnapshotError),
     /// So many pages of stacks are not as they should be.
     Pages(u64),
+    /// So often the books and the page tables do not agree.
+    Disagreements(u64),
     /// The machine is still on.
     Power(PowerError),
     /// Anything that needs no values to be said.
@@ -208,6 +210,8 @@ impl fmt::Display for Error {
             Error::Snapshot(why) => write!(f, "{why}"),
             Error::Pages(1) => write!(f, "1 page is not as it should be"),
             Error::Pages(count) => write!(f, "{count} pages are not as they should be"),
+            Error::Disagreements(1) => write!(f, "1 disagreement"),
+            Error::Disagreements(count) => write!(f, "{count} disagreements"),
             Error::Power(why) => write!(f, "{why}"),
             Error::Said(text) => f.write_str(text),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),

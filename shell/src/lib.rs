@@ -49,15 +49,14 @@ mod tests;
 mod virt;
 
 pub use abilities::{
-    Event, EventKind, Events, Exit, Interrupts, Lines, Pid, ProcessError, ProcessInfo, ProcessName,
-    ProcessState, Processes, Program, SnapshotError, SnapshotInfo, SnapshotName, Snapshots,
-    StackError, StackInfo, StackKind, StackState, Stacks, Start, Subject,
+    Event, EventKind, Events, Exit, FrameInfo, FrameOwner, FrameTotals, Frames, Interrupts, Lines,
+    Pid, Place, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule,
+    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, StackError, StackInfo, StackKind,
+    StackPlace, StackState, Stacks, Start, Subject,
 };
 pub use decoder::Decoder;
 use error::Error;
 pub use session::Shell;
 pub use status::Status;
-pub use target::{
-    Clock, Cpu, Crash, CrashKind, FrameTotals, Frames, Power, PowerError, Region, Target,
-};
+pub use target::{Clock, Cpu, Crash, CrashKind, Power, PowerError, Region, Target};
 pub use terminal::{Key, Sink, Terminal, Typed};

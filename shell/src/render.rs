@@ -5,6 +5,7 @@ use core::fmt::{self, Write as _};
 
 use machine::{Hole, HoleWhy, Kind, Leaf, Run, Step};
 
+use crate::abilities::{StackKind, StackPlace};
 use crate::output::Output;
 use crate::record::{Record, Row, hex, number, text};
 
@@ -323,6 +324,24 @@ impl fmt::Display for Pages {
         match gap {
             "" => f.write_str("0"),
             _ => Ok(()),
+        }
+    }
+}
+
+/// Which stack of the kernel's: `kernel stack 3 (pid 2)`, `IST stack 1`.
+pub(crate) struct StackName<'a>(pub(crate) &'a StackPlace);
+
+impl fmt::Display for StackName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0.kind {
+            StackKind::Kernel => "kernel",
+            StackKind::Ist => "IST",
+            StackKind::User => "user",
+        };
+        write!(f, "{kind} stack {}", self.0.number)?;
+        match self.0.owner {
+            Some(pid) => write!(f, " (pid {pid})"),
+            None => Ok(()),
         }
     }
 }

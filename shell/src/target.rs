@@ -8,7 +8,7 @@ use core::fmt;
 
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
-use crate::abilities::{Events, Interrupts, Processes, Snapshots, Stacks};
+use crate::abilities::{Events, Frames, Interrupts, Processes, Snapshots, Stacks};
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
 pub trait Target {
@@ -101,34 +101,6 @@ pub trait Cpu {
     /// The registers as they are now. For a live kernel these are its own, taken where
     /// this is called; those which are stable (CRs, descriptor tables) are exact.
     fn registers(&mut self) -> Registers;
-}
-
-/// Access to the frame allocator's books.
-pub trait Frames {
-    /// How many frames there are, and how many of them are free and used.
-    fn totals(&mut self) -> FrameTotals;
-
-    /// The owner with this index and how many frames it has; `None` past the last one.
-    /// Owners are those of used frames only: their sum should be [`FrameTotals::used`].
-    fn owner(&mut self, index: usize) -> Option<(&'static str, u64)>;
-
-    /// Grants the next `requests` requests for a frame and refuses every one after them, or,
-    /// with `None`, no more on purpose. Whether this target can do so.
-    fn fail_after(&mut self, requests: Option<u64>) -> bool {
-        let _ = requests;
-        false
-    }
-}
-
-/// The allocator's totals, in frames of 4 KiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FrameTotals {
-    /// Frames the allocator knows.
-    pub total: u64,
-    /// Frames nobody has.
-    pub free: u64,
-    /// Frames somebody has.
-    pub used: u64,
 }
 
 /// Access to time.

@@ -1,80 +1,36 @@
 //! The frame allocator: one byte for each frame of RAM, which says who owns it.
 //!
 //! A byte instead of a bit costs 0.02 % of memory and answers "whose is this frame?" for all
-//! of them, at any time, from anywhere.
+//! of them, at any time, from anywhere. Two more count who shares it, and two are there for an
+//! audit to count in, so that it needs no memory of its own.
 
 use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
 use machine::PhysAddr;
+use shell::FrameInfo;
 use spin::{Mutex, Once};
 
 use super::layout::PAGE;
 use super::physmap;
 use crate::arch::cpu;
 
-/// Who owns a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Owner {
-    /// Not RAM: the memory map says nothing, or calls it reserved.
-    Hole = 0,
-    Free,
-    /// The first MiB: real-mode structures, and trampolines for other CPUs one day.
-    LowMemory,
-    Firmware,
-    /// The bootloader's page tables and what else it left behind.
-    Bootloader,
-    /// The ELF file of the kernel as loaded: its segments run in place, debug information included.
-    KernelImage,
-    /// Copies the bootloader made of image pages that relocation or .bss writes to.
-    KernelData,
-    BootStack,
-    BootInfo,
-    FrameBooks,
-    PageTable,
-    Heap,
-    KernelStack,
-    IstStack,
-    /// The file of user programs.
-    Ramdisk,
-    /// A page of one process, or of several that share it until one writes.
-    User,
-    /// The copy of a page table in a snapshot.
-    Snapshot,
-}
-
-/// Every owner of a frame that is in use, with its name, in the order they are listed.
-const OWNERS: [(Owner, &str); 15] = [
-    (Owner::LowMemory, "low 1 MiB"),
-    (Owner::Firmware, "firmware"),
-    (Owner::Bootloader, "bootloader"),
-    (Owner::KernelImage, "kernel image"),
-    (Owner::KernelData, "kernel data"),
-    (Owner::BootStack, "boot stack"),
-    (Owner::BootInfo, "boot information"),
-    (Owner::FrameBooks, "frame books"),
-    (Owner::PageTable, "page tables"),
-    (Owner::Heap, "heap"),
-    (Owner::KernelStack, "kernel stacks"),
-    (Owner::IstStack, "IST stacks"),
-    (Owner::Ramdisk, "ramdisk"),
-    (Owner::User, "user pages"),
-    (Owner::Snapshot, "snapshots"),
-];
-
-/// How many kinds of owner there are, holes and free frames included.
-const KINDS: usize = OWNERS.len() + 2;
+/// Who owns a frame; one definition for the books and for whoever asks about them.
+pub(crate) use shell::FrameOwner as Owner;
 
 struct Books {
     /// The owner of frame number i.
     owners: &'static mut [u8],
     /// How many have frame number i beside the first, low byte and high byte.
     shares: &'static mut [u8],
+    /// What an audit has counted for frame number i, low byte and high byte.
+    tallies: &'static mut [u8],
+    /// How often any of the above has changed but the tallies.
+    changes: u64,
     /// Requests until one is refused on purpose.
     fail_after: Option<u64>,
     /// Where the next search begins.
     next: usize,
     /// Frames by owner, kept current.
-    counts: [u64; KINDS],
+    counts: [u64; Owner::ALL.len()],
 }
 
 static BOOKS: Once<Mutex<Books>> = Once::new();
@@ -85,8 +41,8 @@ pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
     let ranges = physmap::ranges().ok_or("the memory map has not been read")?;
     let end = ranges.ram.iter().map(|range| range.end).max().unwrap_or(0);
     let count = end / PAGE;
-    // One byte for the owner and two for the number of sharers.
-    let bytes = count * 3;
+    // One byte for the owner, two for the number of sharers and two for the tally.
+    let bytes = count * 5;
     let start = regions
         .iter()
         .filter(|region| region.kind == MemoryRegionKind::Usable)
@@ -99,16 +55,21 @@ pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
         .map(|(start, _)| start)
         .ok_or("no usable memory for the frame books")?;
     let owners = physmap::take_for_ever(PhysAddr(start), bytes).ok_or("frame books are not RAM")?;
-    let (owners, shares) = owners.split_at_mut(usize::try_from(count).unwrap_or(0));
+    let frames = usize::try_from(count).unwrap_or(0);
+    let (owners, words) = owners.split_at_mut(frames);
+    let (shares, tallies) = words.split_at_mut(frames * 2);
     let mut books = Books {
         owners,
         shares,
+        tallies,
+        changes: 0,
         fail_after: None,
         next: 0,
-        counts: [0; KINDS],
+        counts: [0; Owner::ALL.len()],
     };
     books.owners.fill(Owner::Hole as u8);
     books.shares.fill(0);
+    books.tallies.fill(0);
     books.counts[Owner::Hole as usize] = count;
     for range in &ranges.ram {
         books.mark(range.start, range.end, Owner::Firmware);
@@ -143,6 +104,7 @@ impl Books {
         if let Some(byte) = self.owners.get_mut(index) {
             let before = usize::from(*byte);
             *byte = owner as u8;
+            self.changes += 1;
             if let Some(count) = self.counts.get_mut(before) {
                 *count -= 1;
             }
@@ -158,8 +120,7 @@ impl Books {
 
     /// The sharers of a frame beside its first owner.
     fn shares(&mut self, index: usize) -> Option<&mut [u8; 2]> {
-        let at = index.checked_mul(2)?;
-        self.shares.get_mut(at..at.checked_add(2)?)?.try_into().ok()
+        word(self.shares, index)
     }
 
     fn find_free(&self) -> Option<usize> {
@@ -172,6 +133,12 @@ impl Books {
             .map(|found| next + found)
             .or_else(|| before.iter().position(is_free))
     }
+}
+
+/// The word of a frame in an array of words.
+fn word(words: &mut [u8], index: usize) -> Option<&mut [u8; 2]> {
+    let at = index.checked_mul(2)?;
+    words.get_mut(at..at.checked_add(2)?)?.try_into().ok()
 }
 
 fn with<R>(body: impl FnOnce(&mut Books) -> R) -> Option<R> {
@@ -227,6 +194,7 @@ pub(crate) fn share(frame: PhysAddr) -> bool {
             return false;
         };
         *shares = count.to_le_bytes();
+        books.changes += 1;
         true
     })
     .unwrap_or(false)
@@ -252,6 +220,7 @@ pub(crate) fn release_user(frame: PhysAddr) {
         };
         let count = u16::from_le_bytes(*shares);
         *shares = count.saturating_sub(1).to_le_bytes();
+        books.changes += 1;
         count > 0
     });
     if was_shared == Some(false) {
@@ -298,6 +267,48 @@ pub(crate) fn total() -> u64 {
 
 /// The owner with this index and its frames, those without any included; `None` past the last.
 pub(crate) fn owner(index: usize) -> Option<(&'static str, u64)> {
-    let (owner, name) = OWNERS.get(index)?;
-    Some((name, count(*owner)))
+    let mut used = Owner::ALL.iter().filter(|owner| owner.is_used());
+    let owner = used.nth(index)?;
+    Some((owner.name(), count(*owner)))
+}
+
+/// The end of what the books cover.
+pub(crate) fn end() -> PhysAddr {
+    PhysAddr(with(|books| books.owners.len() as u64 * PAGE).unwrap_or(0))
+}
+
+/// Everything the books say about the frame that holds `at`.
+pub(crate) fn info(at: PhysAddr) -> Option<FrameInfo> {
+    with(|books| {
+        let index = usize::try_from(at.0 / PAGE).ok()?;
+        let owner = Owner::from_number(*books.owners.get(index)?)?;
+        let shares = u16::from_le_bytes(*books.shares(index)?);
+        let tally = u16::from_le_bytes(*word(books.tallies, index)?);
+        Some(FrameInfo {
+            owner,
+            shares,
+            tally,
+        })
+    })?
+}
+
+/// How often the books have changed.
+pub(crate) fn changes() -> u64 {
+    with(|books| books.changes).unwrap_or(0)
+}
+
+/// Sets every tally to 0.
+pub(crate) fn clear_tallies() {
+    let _ = with(|books| books.tallies.fill(0));
+}
+
+/// Counts once more for the frame that holds `at`.
+pub(crate) fn tally(at: PhysAddr) {
+    let _ = with(|books| {
+        let index = usize::try_from(at.0 / PAGE).unwrap_or(usize::MAX);
+        if let Some(tally) = word(books.tallies, index) {
+            let more = u16::from_le_bytes(*tally).saturating_add(1);
+            *tally = more.to_le_bytes();
+        }
+    });
 }

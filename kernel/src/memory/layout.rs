@@ -10,9 +10,11 @@
 //!   slot 403  0xffff_c980_0000_0000  IST stacks: guard page + 16 KiB, a stride of 0x5000
 //! ```
 
-use machine::VirtAddr;
-use shell::Region;
+use machine::{PhysAddr, VirtAddr};
+use shell::{FrameOwner, Place, Region};
 use spin::{Mutex, MutexGuard, Once};
+
+use super::{physmap, stacks};
 
 /// The first canonical address of the upper half, and of PML4 slot 256.
 pub(crate) const UPPER_HALF: u64 = 0xffff_8000_0000_0000;
@@ -40,26 +42,47 @@ pub(crate) const PAGE: u64 = 4096;
 /// How many named regions there can be; more are left out, which costs only their names.
 const CAPACITY: usize = 32;
 
-static BUILDING: Mutex<heapless::Vec<Region, CAPACITY>> = Mutex::new(heapless::Vec::new());
+/// A region, and what there should be in it.
+#[derive(Clone, Copy)]
+struct Named {
+    region: Region,
+    holds: Holds,
+}
+
+/// What there should be in a region.
+#[derive(Clone, Copy)]
+pub(crate) enum Holds {
+    /// Frames of this owner.
+    Memory(FrameOwner),
+    /// All of RAM, in order.
+    Physmap,
+    /// A device.
+    Device,
+}
+
+static BUILDING: Mutex<heapless::Vec<Named, CAPACITY>> = Mutex::new(heapless::Vec::new());
 static REGIONS: Once<heapless::Vec<Region, CAPACITY>> = Once::new();
+/// In the order of the regions.
+static HELD: Once<heapless::Vec<Holds, CAPACITY>> = Once::new();
 
 /// Adds a named region, `bytes` long. Only during boot.
-pub(crate) fn name(first: u64, bytes: u64, name: &'static str) {
+pub(crate) fn name(first: u64, bytes: u64, name: &'static str, holds: Holds) {
     let last = first.wrapping_add(bytes.saturating_sub(1));
-    let mut regions = lock();
-    // A full table only means that this range prints without a name.
-    let _ = regions.push(Region {
+    let region = Region {
         first: VirtAddr(first),
         last: VirtAddr(last),
         name,
-    });
+    };
+    // A full table only means that this range prints without a name.
+    let _ = lock().push(Named { region, holds });
 }
 
 /// Ends the building: sorts the regions for lookups.
 pub(crate) fn finish() {
-    let mut regions = lock().clone();
-    regions.sort_unstable_by_key(|region| region.first);
-    REGIONS.call_once(|| regions);
+    let mut named = lock().clone();
+    named.sort_unstable_by_key(|named| named.region.first);
+    REGIONS.call_once(|| named.iter().map(|named| named.region).collect());
+    HELD.call_once(|| named.iter().map(|named| named.holds).collect());
 }
 
 /// The named regions, sorted by address; empty until boot has finished building them.
@@ -67,6 +90,26 @@ pub(crate) fn regions() -> &'static [Region] {
     REGIONS.get().map_or(&[], |regions| regions.as_slice())
 }
 
-fn lock() -> MutexGuard<'static, heapless::Vec<Region, CAPACITY>> {
+/// What there should be in the page of an address.
+pub(crate) fn place(va: VirtAddr) -> Place {
+    if let Some(stack) = stacks::place_at(va.0) {
+        return Place::Stack(stack);
+    }
+    let page = va.0 & !(PAGE - 1);
+    let touches = |region: &Region| region.first.0 <= page | (PAGE - 1) && page <= region.last.0;
+    let held = HELD.get().into_iter().flatten();
+    let mut named = regions().iter().zip(held);
+    match named
+        .find(|(region, _)| touches(region))
+        .map(|(_, held)| held)
+    {
+        None => Place::Nothing,
+        Some(Holds::Memory(owner)) => Place::Memory(*owner),
+        Some(Holds::Physmap) => Place::Physmap(PhysAddr(va.0.wrapping_sub(physmap::offset()))),
+        Some(Holds::Device) => Place::Device,
+    }
+}
+
+fn lock() -> MutexGuard<'static, heapless::Vec<Named, CAPACITY>> {
     BUILDING.lock()
 }

@@ -7,6 +7,7 @@
 use core::fmt;
 
 use machine::{End, Level, Mapping, PageSize, PhysAddr, PhysMemory, VirtAddr};
+use shell::{StackKind, StackPlace, StackState};
 use spin::Mutex;
 
 use super::frames::{self, Owner};
@@ -55,6 +56,19 @@ pub(crate) enum Place {
     Reserved,
 }
 
+impl Place {
+    /// The shell's word for it.
+    pub(crate) fn state(self) -> StackState {
+        match self {
+            Place::Live => StackState::Live,
+            Place::Free => StackState::Free,
+            Place::Reserved => StackState::Reserved,
+        }
+    }
+}
+
+/// IST stacks there are.
+const IST_COUNT: u64 = crate::arch::descriptors::IST_STACKS.len() as u64;
 /// Places there may be: past the 4 GiB mark.
 const PLACES: usize = 1 << 16;
 /// What every byte of a kernel stack is before it is used.
@@ -205,7 +219,41 @@ pub(crate) fn guard_at(address: u64) -> Option<(&'static str, u64)> {
     };
     in_region(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64)
         .map(|number| ("kernel", number))
-        .or_else(|| Some(("IST", in_region(IST_STACKS, IST_STACK_STRIDE, 4)? + 1)))
+        .or_else(|| {
+            Some((
+                "IST",
+                in_region(IST_STACKS, IST_STACK_STRIDE, IST_COUNT)? + 1,
+            ))
+        })
+}
+
+/// Which stack's place an address is in; whose it is the caller may know.
+pub(crate) fn place_at(address: u64) -> Option<StackPlace> {
+    let in_region = |base: u64, stride: u64, count: u64| {
+        let offset = address.checked_sub(base)?;
+        let number = offset / stride;
+        (number < count).then_some((number, offset % stride < PAGE))
+    };
+    let kernel = in_region(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64);
+    if let Some((number, is_guard)) = kernel {
+        let index = usize::try_from(number).ok()?;
+        let state = place(index).map_or(StackState::Free, |(_, place)| place.state());
+        return Some(StackPlace {
+            kind: StackKind::Kernel,
+            number,
+            is_guard,
+            state,
+            owner: None,
+        });
+    }
+    let (index, is_guard) = in_region(IST_STACKS, IST_STACK_STRIDE, IST_COUNT)?;
+    Some(StackPlace {
+        kind: StackKind::Ist,
+        number: index + 1,
+        is_guard,
+        state: StackState::Live,
+        owner: None,
+    })
 }
 
 /// How many bytes of a kernel or IST stack have ever been used.

@@ -37,6 +37,7 @@ pub(crate) use program::unwind_tables;
 pub(crate) use ramdisk::init as init_ramdisk;
 pub(crate) use schedule::{current_pid, preempt, run_others};
 pub(crate) use space::Space;
+pub(crate) use stack_list::place;
 pub(crate) use syscall::system_call;
 
 use alloc::boxed::Box;

@@ -1,13 +1,13 @@
 //! What the shell may ask about stacks: those of the kernel, of the ISTs and of the processes.
 
 use machine::{PhysAddr, VirtAddr};
-use shell::{Pid, StackError, StackInfo, StackKind, StackState, Stacks};
+use shell::{Pid, Place, StackError, StackInfo, StackKind, StackState, Stacks};
 
 use super::spawn::{STACK_BYTES, STACK_TOP};
 use super::{LiveProcesses, table};
 use crate::arch::descriptors::IST_STACKS;
-use crate::memory::stacks::{self, Place, Stack};
-use crate::memory::{master, tables::Tables};
+use crate::memory::stacks::{self, Stack};
+use crate::memory::{layout, master, tables::Tables};
 use crate::target;
 
 impl Stacks for LiveProcesses {
@@ -26,15 +26,8 @@ impl Stacks for LiveProcesses {
         }
         let index = index - IST_STACKS.len();
         if let Some((stack, place)) = stacks::place(index) {
-            let state = match place {
-                Place::Live => StackState::Live,
-                Place::Free => StackState::Free,
-                Place::Reserved => StackState::Reserved,
-            };
-            let owner = table()
-                .all()
-                .find(|p| p.stack == stack)
-                .map(|process| process.pid);
+            let state = place.state();
+            let owner = owner(stack);
             let name = if index == 0 { "shell" } else { "" };
             return Some(info(name, owner, stack, StackKind::Kernel, state, root));
         }
@@ -75,6 +68,26 @@ impl Stacks for LiveProcesses {
 
     fn release(&mut self) -> u64 {
         stacks::release()
+    }
+}
+
+/// The process that has a kernel stack, dead or alive.
+fn owner(stack: Stack) -> Option<Pid> {
+    let mut table = table();
+    let owner = table.all().find(|process| process.stack == stack);
+    owner.map(|process| process.pid)
+}
+
+/// What the kernel's layout has at an address, stacks with the process they belong to.
+pub(crate) fn place(va: VirtAddr) -> Place {
+    match layout::place(va) {
+        Place::Stack(mut place) if place.kind == StackKind::Kernel => {
+            let index = usize::try_from(place.number).unwrap_or(usize::MAX);
+            let stack = stacks::place(index).filter(|_| place.state == StackState::Live);
+            place.owner = stack.and_then(|(stack, _)| owner(stack));
+            Place::Stack(place)
+        }
+        place => place,
     }
 }
 

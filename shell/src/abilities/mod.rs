@@ -1,15 +1,18 @@
-//! What a target may offer beside memory and registers: processes, stacks, interrupts, events, snapshots.
+//! What a target may offer beside memory and registers: frames, processes, stacks, interrupts,
+//! events, snapshots.
 //!
 //! A file for each. All of them are optional, and none needs an allocator: lists are asked
 //! for one element at a time.
 
 mod events;
+mod frames;
 mod interrupts;
 mod processes;
 mod snapshots;
 mod stacks;
 
 pub use events::{Event, EventKind, Events};
+pub use frames::{FrameInfo, FrameOwner, FrameTotals, Frames, Place, Rule, StackPlace};
 pub use interrupts::{Interrupts, Lines};
 pub use processes::{
     Exit, Pid, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Start,

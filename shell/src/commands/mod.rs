@@ -26,6 +26,7 @@ mod programs;
 mod ps;
 mod regs;
 mod repeat;
+mod roots;
 mod snap;
 mod spawn;
 mod stacks;

@@ -1,5 +1,7 @@
 //! A machine for tests, with all that a target may offer.
 
+use std::collections::BTreeMap;
+
 use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
@@ -7,8 +9,9 @@ use machine::{
 use super::{Counted, Fake, Ring, StackBooks};
 use crate::simulated::Album;
 use crate::{
-    Clock, Cpu, Events, FrameTotals, Frames, Interrupts, Pid, Power, PowerError, Processes, Region,
-    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Target,
+    Clock, Cpu, Events, FrameInfo, FrameTotals, Frames, Interrupts, Pid, Place, Power, PowerError,
+    Processes, Region, SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject,
+    Target,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -30,6 +33,12 @@ pub(crate) struct Books {
     pub(crate) owners: Vec<(&'static str, u64)>,
     /// What was last asked of [`Frames::fail_after`].
     pub(crate) failing: Option<Option<u64>>,
+    /// By frame number; none where only the sums are known.
+    pub(crate) frames: BTreeMap<u64, FrameInfo>,
+    pub(crate) places: Vec<(core::ops::Range<u64>, Place)>,
+    pub(crate) changes: u64,
+    /// Somebody takes a frame whenever one is asked about.
+    pub(crate) is_busy: bool,
 }
 
 const REGIONS: &[Region] = &[
@@ -178,6 +187,10 @@ impl Machine {
             totals,
             owners: vec![("tables", 7), ("heap", 3)],
             failing: None,
+            frames: BTreeMap::new(),
+            places: Vec::new(),
+            changes: 0,
+            is_busy: false,
         });
         machine.cycles = Some(1000);
         machine.switch = Some(PowerError::NoWay);
@@ -308,6 +321,28 @@ impl Frames for Books {
     fn fail_after(&mut self, requests: Option<u64>) -> bool {
         self.failing = Some(requests);
         true
+    }
+    fn end(&mut self) -> PhysAddr {
+        let last = self.frames.last_key_value();
+        PhysAddr(last.map_or(0, |(number, _)| (number + 1) * 4096))
+    }
+    fn frame(&mut self, at: PhysAddr) -> Option<FrameInfo> {
+        self.changes += u64::from(self.is_busy);
+        self.frames.get(&(at.0 / 4096)).copied()
+    }
+    fn changes(&mut self) -> u64 {
+        self.changes
+    }
+    fn clear_tallies(&mut self) {
+        self.frames.values_mut().for_each(|info| info.tally = 0);
+    }
+    fn tally(&mut self, at: PhysAddr) {
+        if let Some(info) = self.frames.get_mut(&(at.0 / 4096)) {
+            info.tally = info.tally.saturating_add(1);
+        }
+    }
+    fn place(&mut self, va: VirtAddr) -> Place {
+        self.place_at(va.0)
     }
 }
 

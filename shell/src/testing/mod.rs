@@ -3,6 +3,7 @@
 
 mod books;
 mod grid;
+pub(crate) mod ledger;
 mod machine;
 mod processes;
 

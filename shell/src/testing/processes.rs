@@ -42,6 +42,8 @@ pub(crate) struct Fake {
     all: BTreeMap<Pid, Process>,
     last: Pid,
     pub(crate) refuses: Option<ProcessError>,
+    /// What is saved as CR3, where it is not the root.
+    pub(crate) saved_cr3: Option<u64>,
 }
 
 /// What there is to start, and the size of its file.
@@ -220,7 +222,7 @@ impl Processes for Fake {
             rip: info.rip.0,
             rsp: info.rsp.0,
             cs: 0x23,
-            cr3: info.root.0,
+            cr3: self.saved_cr3.unwrap_or(info.root.0),
             ..Registers::default()
         })
     }

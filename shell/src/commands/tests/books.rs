@@ -312,7 +312,7 @@ fn frames_can_be_refused_on_purpose() {
         ("frames fail off 1", "frames: `1` is one argument too many"),
         (
             "frames all",
-            "frames: `all` is not what `frames` takes: nothing, or `fail N`, or `fail off`",
+            "frames: `all` is not what `frames` takes: nothing, or `audit`, `fail N`, `fail off`",
         ),
     ] {
         assert_eq!(failed(line), format!("{message}\n"));

@@ -1,6 +1,7 @@
 //! What commands print, on a simulated machine with every ability, and with none.
 
 mod access;
+mod audit;
 mod background;
 mod books;
 mod compare;

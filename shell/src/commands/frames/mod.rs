@@ -1,5 +1,7 @@
 //! `frames`: how much physical memory there is, and who has it.
 
+mod audit;
+
 use core::fmt::Write;
 
 use crate::Error;
@@ -10,29 +12,34 @@ use crate::render::{Count, Size};
 pub(super) const COMMAND: Command = Command {
     name: "frames",
     group: Group::Memory,
-    usage: "[fail COUNT | fail off]",
+    usage: "[audit | fail COUNT | fail off]",
     summary: "show who owns the physical frames",
-    help: "Shows each owner with its frames of 4 KiB, then what is free. The last line adds them up and holds the sum against the allocator's total: if they differ, frames have been lost or counted twice. `$_` becomes the number of free frames.\n`fail COUNT` makes the allocator refuse the COUNT-th request from now (1 is the next one) and every one after it, until `fail off`: to see what a lack of memory does at each step of something. Everybody's requests count.",
+    help: "Shows each owner with its frames of 4 KiB, then what is free. The last line adds them up and holds the sum against the allocator's total: if they differ, frames have been lost or counted twice. `$_` becomes the number of free frames.\n`audit` holds the allocator's books against all page tables that are in use, the master's and those of every process that is alive, and against the layout of the kernel's half: each table is reached from the roots it belongs to and owned as one, and each frame owned as one is reached; each page of a process is mapped as often as the books count sharers; stacks, heap, image and ramdisk are mapped where they belong and nowhere else; no entry, no CR3 and no saved CR3 names a frame that is free; every page of RAM has an owner; the sums are right. The mapping of all RAM counts for none of that. Each disagreement is a row: the frame, who has it by the books, what was found, and the entry that says so, with its space, level, address, raw value and the address it is for. The command fails if there is one; `$_` becomes their number.\n`fail COUNT` makes the allocator refuse the COUNT-th request from now (1 is the next one) and every one after it, until `fail off`: to see what a lack of memory does at each step of something. Everybody's requests count.",
     examples: &[
         ("frames", "who has what"),
         ("frames; echo work; frames", "look for a leak"),
+        ("frames audit", "do the books and the page tables agree?"),
         (
             "frames fail 3; spawn hello; frames fail off",
             "is the third request missed cleanly?",
         ),
     ],
     rows: &[],
-    args: &[ArgKind::Words(&["fail"]), ArgKind::Words(&["off"])],
+    args: &[ArgKind::Words(&["audit", "fail"]), ArgKind::Words(&["off"])],
     run,
 };
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if let Some(word) = args.word() {
         return match word.text()? {
+            "audit" => {
+                args.done()?;
+                audit::run(context)
+            }
             "fail" => fail(context, args),
             _ => Err(Error::Unknown(
                 excerpt(word.0),
-                "what `frames` takes: nothing, or `fail N`, or `fail off`",
+                "what `frames` takes: nothing, or `audit`, `fail N`, `fail off`",
             )),
         };
     }

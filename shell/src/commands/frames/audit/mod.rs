@@ -1,0 +1,109 @@
+//! `frames audit`: do the allocator's books and the page tables agree?
+
+mod finding;
+mod scan;
+mod sweep;
+
+use core::fmt::{self, Write};
+
+use crate::Error;
+use crate::command::Context;
+use crate::render::Count;
+use scan::Scan;
+
+/// What an audit came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::commands) struct Outcome {
+    /// Disagreements; each has been shown.
+    pub(in crate::commands) found: u64,
+    /// Frames of RAM.
+    pub(in crate::commands) frames: u64,
+    /// Tables that the trees reach.
+    pub(in crate::commands) tables: u64,
+    /// Pages of 4 KiB, mapped beside the mapping of all RAM.
+    pub(in crate::commands) pages: u64,
+    /// Trees.
+    pub(in crate::commands) spaces: u64,
+}
+
+/// How many findings are kept until they are shown.
+const KEPT: usize = 32;
+/// How often to begin again, because somebody took or gave back a frame meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Runs the command.
+pub(super) fn run(context: &mut Context<'_>) -> Result<(), Error> {
+    let outcome = audit(context)?;
+    context.state.value = outcome.found;
+    writeln!(context.out, "{outcome}")?;
+    match outcome.found {
+        0 => Ok(()),
+        found => Err(Error::Disagreements(found)),
+    }
+}
+
+/// Shows every disagreement, and says what there was.
+pub(in crate::commands) fn audit(context: &mut Context<'_>) -> Result<Outcome, Error> {
+    for attempt in 0..ATTEMPTS {
+        let before = changes(context)?;
+        // Asking for Ctrl-C lets the processes run. If that gets in the way, it is not asked for
+        // again: there is an end to the work, since each table is read once.
+        let scan = Scan::new(0, attempt == 0).run(context)?;
+        if changes(context)? != before {
+            continue;
+        }
+        return show(context, scan, before);
+    }
+    Err(Error::Said(
+        "frames were taken or given back all the while; nothing can be said",
+    ))
+}
+
+/// Shows what was found; looks again for what could not be kept.
+fn show(context: &mut Context<'_>, scan: Scan, before: u64) -> Result<Outcome, Error> {
+    let mut scan = scan;
+    let mut shown = 0_u64;
+    loop {
+        for finding in scan.found() {
+            writeln!(context.out, "{finding}")?;
+            shown = shown.saturating_add(1);
+        }
+        let outcome = scan.outcome;
+        if shown >= outcome.found || scan.found().is_empty() {
+            return Ok(outcome);
+        }
+        // A row lets the processes run as well.
+        if changes(context)? != before {
+            let left = outcome.found.saturating_sub(shown);
+            writeln!(
+                context.out,
+                "{} more, not shown: frames have changed hands",
+                Count(left, "row")
+            )?;
+            return Ok(outcome);
+        }
+        scan = Scan::new(shown, false).run(context)?;
+    }
+}
+
+fn changes(context: &mut Context<'_>) -> Result<u64, Error> {
+    let frames = context.target.frames();
+    Ok(frames.ok_or(Error::Lacks("frame records"))?.changes())
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {}, {} mapped in {}: ",
+            Count(self.frames, "frame"),
+            Count(self.tables, "table"),
+            Count(self.pages, "page"),
+            Count(self.spaces, "space"),
+        )?;
+        match self.found {
+            0 => f.write_str("all accounted for"),
+            found => write!(f, "{}", Count(found, "disagreement")),
+        }
+    }
+}
