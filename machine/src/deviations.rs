@@ -16,6 +16,13 @@ pub struct Deviation {
 
 const TCG: &str = "QEMU 7.2 TCG";
 
+/// A page fault over a reserved bit has P clear in its error code.
+pub const RESERVED_NOT_PRESENT: Deviation = Deviation {
+    id: "D-01",
+    who: TCG,
+    what: "the error code of a #PF over a reserved bit has RSVD=1 and P=0; both are 1",
+};
+
 /// IRETQ takes a RIP that is not canonical; the fault comes in ring 3.
 pub const IRETQ_RIP: Deviation = Deviation {
     id: "D-02",
@@ -73,7 +80,8 @@ pub const TLB_HIDES_PAT: Deviation = Deviation {
 };
 
 /// All of them.
-pub const ALL: [Deviation; 8] = [
+pub const ALL: [Deviation; 9] = [
+    RESERVED_NOT_PRESENT,
     IRETQ_RIP,
     JUMP_RIP,
     STACK_FAULT,

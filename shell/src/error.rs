@@ -11,7 +11,7 @@ use machine::{Level, PhysAddr, ReadError, VirtError};
 use crate::commands;
 use crate::grammar::expression::Comparison;
 use crate::process::{Named, Number as Processes};
-use crate::{Exit, Pid, PowerError, ProcessError, SnapshotError, StackError};
+use crate::{AttemptError, Exit, Pid, PowerError, ProcessError, SnapshotError, StackError};
 
 /// A piece of what was typed, short enough to be quoted in a message.
 pub(crate) type Excerpt = String<40>;
@@ -118,6 +118,10 @@ pub(crate) enum Error {
     Pages(u64),
     /// So often the books and the page tables do not agree.
     Disagreements(u64),
+    /// No access could be made for real.
+    Attempt(AttemptError),
+    /// So many of so many rows are not as foretold.
+    Different(u64, u64),
     /// The machine is still on.
     Power(PowerError),
     /// Anything that needs no values to be said.
@@ -212,6 +216,10 @@ impl fmt::Display for Error {
             Error::Pages(count) => write!(f, "{count} pages are not as they should be"),
             Error::Disagreements(1) => write!(f, "1 disagreement"),
             Error::Disagreements(count) => write!(f, "{count} disagreements"),
+            Error::Attempt(why) => write!(f, "{why}"),
+            Error::Different(count, of) => {
+                write!(f, "the CPU does something else in {count} of {of} rows")
+            }
             Error::Power(why) => write!(f, "{why}"),
             Error::Said(text) => f.write_str(text),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),

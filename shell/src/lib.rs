@@ -49,10 +49,11 @@ mod tests;
 mod virt;
 
 pub use abilities::{
-    Event, EventKind, Events, Exit, FrameInfo, FrameOwner, FrameTotals, Frames, Interrupts, Lines,
-    Pid, Place, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule,
-    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, StackError, StackInfo, StackKind,
-    StackPlace, StackState, Stacks, Start, Subject,
+    Attempt, AttemptError, Attempts, Bench, Chain, Event, EventKind, Events, Exit, FrameInfo,
+    FrameOwner, FrameTotals, Frames, Interrupts, Lines, Outcome, Pid, Place, ProcessError,
+    ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule, SnapshotError, SnapshotInfo,
+    SnapshotName, Snapshots, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks,
+    Start, Subject,
 };
 pub use decoder::Decoder;
 use error::Error;

@@ -8,7 +8,7 @@ use core::fmt;
 
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
-use crate::abilities::{Events, Frames, Interrupts, Processes, Snapshots, Stacks};
+use crate::abilities::{Attempts, Events, Frames, Interrupts, Processes, Snapshots, Stacks};
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
 pub trait Target {
@@ -73,6 +73,11 @@ pub trait Target {
 
     /// Page tables as they were.
     fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
+        None
+    }
+
+    /// A way to make accesses for real.
+    fn attempts(&mut self) -> Option<&mut dyn Attempts> {
         None
     }
 

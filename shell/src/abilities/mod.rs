@@ -4,6 +4,7 @@
 //! A file for each. All of them are optional, and none needs an allocator: lists are asked
 //! for one element at a time.
 
+mod attempts;
 mod events;
 mod frames;
 mod interrupts;
@@ -11,6 +12,7 @@ mod processes;
 mod snapshots;
 mod stacks;
 
+pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
 pub use events::{Event, EventKind, Events};
 pub use frames::{FrameInfo, FrameOwner, FrameTotals, Frames, Place, Rule, StackPlace};
 pub use interrupts::{Interrupts, Lines};

@@ -23,6 +23,7 @@ mod kill;
 mod map;
 mod power;
 mod programs;
+mod prove;
 mod ps;
 mod regs;
 mod repeat;
@@ -49,6 +50,7 @@ use crate::error::excerpt;
 pub(crate) const COMMANDS: &[&Command] = &[
     &walk::COMMAND,
     &can::COMMAND,
+    &prove::COMMAND,
     &map::COMMAND,
     &diff::COMMAND,
     &snap::COMMAND,

@@ -6,12 +6,12 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use super::{Counted, Fake, Ring, StackBooks};
+use super::{Counted, Fake, FakeCpu, Ring, StackBooks};
 use crate::simulated::Album;
 use crate::{
-    Clock, Cpu, Events, FrameInfo, FrameTotals, Frames, Interrupts, Pid, Place, Power, PowerError,
-    Processes, Region, SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject,
-    Target,
+    Attempts, Clock, Cpu, Events, FrameInfo, FrameTotals, Frames, Interrupts, Pid, Place, Power,
+    PowerError, Processes, Region, SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Stacks,
+    Subject, Target,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -26,6 +26,7 @@ pub(crate) struct Machine {
     pub(crate) interrupts: Option<Counted>,
     pub(crate) events: Option<Ring>,
     pub(crate) album: Option<Album>,
+    pub(crate) attempts: Option<FakeCpu>,
 }
 
 pub(crate) struct Books {
@@ -116,6 +117,7 @@ impl Machine {
             interrupts: None,
             events: None,
             album: None,
+            attempts: None,
         }
     }
 
@@ -202,6 +204,7 @@ impl Machine {
         machine.interrupts = Some(Counted);
         machine.events = Some(Ring::new());
         machine.album = Some(Album::default());
+        machine.attempts = Some(FakeCpu::honest());
         machine
     }
 }
@@ -277,6 +280,9 @@ impl Target for Machine {
     }
     fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
         self.album.is_some().then_some(self)
+    }
+    fn attempts(&mut self) -> Option<&mut dyn Attempts> {
+        self.attempts.is_some().then_some(self)
     }
     fn build_id(&self) -> &str {
         "0123456789ab"

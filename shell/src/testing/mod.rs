@@ -1,6 +1,7 @@
 //! What the tests drive the shell with: a terminal with a script for fingers and a grid for
 //! a screen, and a target on a simulated machine.
 
+mod attempts;
 mod books;
 mod grid;
 pub(crate) mod ledger;
@@ -9,6 +10,7 @@ mod processes;
 
 use std::collections::VecDeque;
 
+pub(crate) use attempts::{FakeCpu, Lie};
 pub(crate) use books::{Counted, Ring, STACK, StackBooks};
 pub(crate) use grid::Grid;
 pub(crate) use machine::{Machine, ROOT, process_root};

@@ -9,6 +9,7 @@ mod json;
 mod memory;
 mod processes;
 mod processor;
+mod prove;
 mod snap;
 mod spawn;
 
@@ -120,6 +121,10 @@ fn a_target_without_an_ability_says_so() {
         ("poweroff", "poweroff: this target has no power switch"),
         ("programs", "programs: this target has no processes"),
         ("spawn hello", "spawn: this target has no processes"),
+        (
+            "prove",
+            "prove: this target has no way to make accesses for real",
+        ),
         ("ps", "ps: this target has no processes"),
         ("kill 3", "kill: this target has no processes"),
         ("wait", "wait: this target has no processes"),
