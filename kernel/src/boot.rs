@@ -13,6 +13,7 @@ use shell::{Shell, Sink};
 use spin::{Mutex, Once};
 
 use crate::arch::{cpu, descriptors, entry, features, user};
+use crate::attempts::LiveAttempts;
 use crate::console::{self, Both};
 use crate::crash::CrashKernel;
 use crate::devices::{keyboard, serial, timer};
@@ -167,6 +168,7 @@ extern "C" fn second_half() -> ! {
         paging: target::paging(),
         summary,
         crash: CrashKernel,
+        attempts: LiveAttempts::default(),
         processes: LiveProcesses,
         snapshots: LiveSnapshots::default(),
     };

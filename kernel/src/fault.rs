@@ -10,7 +10,7 @@ use machine::{Access, AccessKind, Controls, VirtAddr, bits, vectors};
 
 use crate::arch::descriptors::SYSTEM_CALL;
 use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
-use crate::arch::{cpu, snapshot};
+use crate::arch::{attempt, cpu, snapshot};
 use crate::backtrace::{self, Backtrace};
 use crate::console::emergency;
 use crate::devices::timer;
@@ -58,6 +58,9 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
     };
     if let Some(counter) = COUNTERS.get(usize::from(vector)) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+    if attempt::caught(frame, cr2) {
+        return;
     }
     if !frame.is_from_user() {
         return from_kernel(vector, frame, cr2);

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod arch;
+mod attempts;
 mod backtrace;
 mod boot;
 mod console;

@@ -4,12 +4,13 @@ use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
-    Clock, Cpu, Crash, Event, Events, FrameInfo, FrameTotals, Frames, Interrupts, Lines, Place,
-    Power, PowerError, Processes, Region, Snapshots, Stacks, Target,
+    Attempts, Clock, Cpu, Crash, Event, Events, FrameInfo, FrameTotals, Frames, Interrupts, Lines,
+    Place, Power, PowerError, Processes, Region, Snapshots, Stacks, Target,
 };
 use spin::Once;
 
 use crate::arch::{cpu, features, snapshot};
+use crate::attempts::LiveAttempts;
 use crate::boot::Summary;
 use crate::crash::CrashKernel;
 use crate::devices::{power, timer};
@@ -47,6 +48,7 @@ pub(crate) struct LiveKernel {
     pub(crate) paging: Paging,
     pub(crate) summary: Summary,
     pub(crate) crash: CrashKernel,
+    pub(crate) attempts: LiveAttempts,
     pub(crate) processes: LiveProcesses,
     pub(crate) snapshots: LiveSnapshots,
 }
@@ -106,6 +108,10 @@ impl Target for LiveKernel {
 
     fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
         Some(&mut self.snapshots)
+    }
+
+    fn attempts(&mut self) -> Option<&mut dyn Attempts> {
+        Some(&mut self.attempts)
     }
 
     fn crash(&mut self) -> Option<&mut dyn Crash> {

@@ -2,6 +2,11 @@
 
 #[expect(
     unsafe_code,
+    reason = "makes accesses under other control bits, and returns from their traps"
+)]
+pub(crate) mod attempt;
+#[expect(
+    unsafe_code,
     reason = "control registers, RFLAGS and HLT are only reachable through asm"
 )]
 pub(crate) mod cpu;

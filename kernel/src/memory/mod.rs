@@ -11,6 +11,7 @@ pub(crate) mod master;
     reason = "the one place that dereferences physical addresses"
 )]
 pub(crate) mod physmap;
+pub(crate) mod scratch;
 pub(crate) mod snapshots;
 pub(crate) mod stacks;
 pub(crate) mod tables;

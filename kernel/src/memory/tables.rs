@@ -71,7 +71,8 @@ impl Tables {
         machine::walk(&mut LiveMemory, &self.paging, self.root, va)
     }
 
-    /// Writes one entry of a table of this tree that nothing has cached: a slot that was absent.
+    /// Writes one entry of a table of this tree that nothing has cached: a slot that was absent,
+    /// or any of a tree that is not in use, since loading its root forgets what was cached.
     pub(crate) fn fill_slot(&mut self, at: PhysAddr, value: u64) -> Result<(), MapError> {
         if write_entry(at, value) {
             Ok(())
