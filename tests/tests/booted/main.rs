@@ -129,6 +129,14 @@ fn main() -> Result<()> {
                 access::can_agrees_with_faults,
             ),
             (
+                "the_cpu_does_what_can_foretells",
+                access::the_cpu_does_what_can_foretells,
+            ),
+            (
+                "prove_gives_everything_back",
+                access::prove_gives_everything_back,
+            ),
+            (
                 "keyboard_and_serial_type_into_one_shell",
                 console::keyboard_types_into_the_shell,
             ),
@@ -195,6 +203,7 @@ fn main() -> Result<()> {
             ("no_serial_line", machines::no_serial_line),
             ("the_default_cpu_model", machines::default_cpu),
             ("crashes_are_reported", machines::crashes_are_reported),
+            ("prove_on_the_default_cpu", access::prove_on_the_default_cpu),
             ("memory_sizes", machines::memory_sizes),
             ("an_nmi_is_noted_and_survived", machines::nmi),
             ("a_backtrace_of_a_panic", backtrace::of_a_panic),
