@@ -10,7 +10,6 @@ pub(crate) type Lie = fn(Access, Controls, Outcome) -> Outcome;
 /// The way to make accesses that a test machine has.
 pub(crate) struct FakeCpu {
     pub(crate) lie: Lie,
-    pub(crate) bench: Bench,
     /// Refuses to begin.
     pub(crate) refuses: bool,
     /// Bits that get lost on the way to an entry.
@@ -25,7 +24,6 @@ impl FakeCpu {
     pub(crate) fn honest() -> Self {
         FakeCpu {
             lie: |_, _, outcome| outcome,
-            bench: BENCH,
             refuses: false,
             lost: 0,
             begun: 0,
@@ -51,7 +49,7 @@ impl Attempts for super::Machine {
         }
         cpu.begun += 1;
         self.memory.add_ram(BENCH.root, 0x5000);
-        Ok(cpu.bench)
+        Ok(BENCH)
     }
 
     fn attempt(

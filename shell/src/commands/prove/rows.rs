@@ -237,20 +237,31 @@ mod tests {
 
     #[test]
     fn every_row_is_met_once_and_the_first_of_them_are_spread_evenly() {
-        let rows = rows(true, true, true, 40);
-        let mut met = HashSet::new();
-        let mut first = std::collections::HashMap::new();
-        for turn in 0..rows.count() {
-            let row = rows.at(turn);
-            let chain = row.chain.expect("12 bits are reserved");
-            if turn < 192 * 100 {
-                *first.entry((row.access, row.controls)).or_insert(0) += 1;
+        // No two ways are the same, no two settings, and the stride has no divisor in common
+        // with the number of rows.
+        let every = [
+            (true, true, true),
+            (false, false, true),
+            (false, false, false),
+        ];
+        for rows in every.map(|(gib, smep, smap)| rows(gib, smep, smap, 40)) {
+            let ways = (0..rows.ways()).map(|way| {
+                let chain = rows.chain(way).expect("12 bits are reserved");
+                (chain.size(), chain.entries().to_vec())
+            });
+            assert_eq!(ways.collect::<HashSet<_>>().len() as u64, rows.ways());
+            let settings: HashSet<_> = (0..rows.settings()).map(|n| rows.controls(n)).collect();
+            assert_eq!(settings.len() as u64, rows.settings());
+            let (mut a, mut b) = (rows.count(), STRIDE);
+            while b != 0 {
+                (a, b) = (b, a % b);
             }
-            let mut key = [0; 4];
-            let entries = chain.entries();
-            key[..entries.len()].copy_from_slice(entries);
-            let is_new = met.insert((chain.size(), key, row.access, row.controls));
-            assert!(is_new, "{chain:x?} {} {:?}", row.access, row.controls);
+            assert_eq!(a, 1);
+        }
+        let rows = rows(true, true, true, 40);
+        let mut first = std::collections::HashMap::new();
+        for row in (0..192 * 100).map(|turn| rows.at(turn)) {
+            *first.entry((row.access, row.controls)).or_insert(0) += 1;
         }
         assert_eq!(first.len(), 192);
         assert!(first.values().all(|&count| count == 100), "{first:?}");

@@ -52,20 +52,6 @@ fn an_honest_cpu_agrees_in_every_row() {
 }
 
 #[test]
-fn nobody_is_asked_for_more_rows_than_there_are() {
-    let mut machine = Machine::full();
-    machine.memory.paging.gib_pages = false;
-    let cpu = machine.attempts.as_mut().expect("it has one");
-    (cpu.bench.smep, cpu.bench.smap) = (false, false);
-    let (text, status) = run(&mut machine, "prove 1 << 63");
-    assert_eq!(status, Status::Ok);
-    assert!(
-        text.ends_with("\n284352 rows tried: 284352 as foretold\n"),
-        "{text}"
-    );
-}
-
-#[test]
 fn rsvd_without_p_is_counted_apart_and_shown_once() {
     let mut machine = lying(|_, _, outcome| match outcome {
         Outcome::Trap {
