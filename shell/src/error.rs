@@ -6,9 +6,10 @@
 use core::fmt;
 
 use heapless::String;
-use machine::{Level, PhysAddr, ReadError, VirtError};
+use machine::{Level, PhysAddr, Raised, ReadError, VirtError};
 
 use crate::commands;
+use crate::foretold::Foretold;
 use crate::grammar::expression::Comparison;
 use crate::process::{Named, Number as Processes};
 use crate::{AttemptError, Exit, Pid, PowerError, ProcessError, SnapshotError, StackError};
@@ -110,6 +111,14 @@ pub(crate) enum Error {
     Process(ProcessError),
     /// It failed for so many of so many processes.
     Each(u64, u64),
+    /// What would come of it, where that is an exception.
+    Foretold(Foretold),
+    /// It was not tried, because this would come of it.
+    Refused(Foretold),
+    /// It was not tried, because the first use of the stack would raise this.
+    RefusedStack(Raised),
+    /// It came otherwise than was foretold.
+    NotAsForetold(Foretold, Named, Exit),
     /// No more stacks.
     Stack(StackError),
     /// No snapshot, or no more of them.
@@ -210,6 +219,17 @@ impl fmt::Display for Error {
             Error::Ended(who, exit) => write!(f, "{who} {exit}"),
             Error::Process(why) => write!(f, "{why}"),
             Error::Each(failed, of) => write!(f, "failed in {failed} of {}", Processes(*of)),
+            Error::Foretold(foretold) => write!(f, "{foretold}"),
+            Error::Refused(foretold) => {
+                write!(f, "refused: {foretold}; `--force` tries it")
+            }
+            Error::RefusedStack(raised) => write!(
+                f,
+                "refused: {raised}, in ring 3 at the first use of its stack; `--force` tries it"
+            ),
+            Error::NotAsForetold(foretold, who, exit) => {
+                write!(f, "prediction failed: {foretold}; but {who} {exit}")
+            }
             Error::Stack(why) => write!(f, "{why}"),
             Error::Snapshot(why) => write!(f, "{why}"),
             Error::Pages(1) => write!(f, "1 page is not as it should be"),

@@ -2,6 +2,8 @@
 
 mod assert;
 mod can;
+mod check;
+mod check_iret;
 mod clear;
 mod cr;
 mod crash;
@@ -64,6 +66,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &tss::COMMAND,
     &irq::COMMAND,
     &events::COMMAND,
+    &check::COMMAND,
     &programs::COMMAND,
     &spawn::COMMAND,
     &iretq::COMMAND,

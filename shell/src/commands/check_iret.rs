@@ -1,0 +1,376 @@
+//! `check iret`: what IRETQ would make of a return frame, before anybody executes it.
+//!
+//! For somebody whose kernel dies at IRETQ or right behind it: type the five words in, or name
+//! a process, and learn which word is wrong, by which rule, and what the CPU raises.
+
+use core::fmt::{self, Write};
+
+use machine::iret::{Finding, Frame, Outcome, Part, Report, SegmentWhy, What};
+use machine::{
+    Access, AccessKind, Missed, NoDescriptor, PhysAddr, Segment, SegmentKind, Selector, Situation,
+    Tss64, Verdict, VirtAddr, bits,
+};
+
+use crate::command::{Args, Context};
+use crate::foretold::{Foretold, foretell, frame_of, situation};
+use crate::judged::Judged;
+use crate::process;
+use crate::{Error, Pid};
+
+pub(super) fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let first = match args.operand() {
+        Some(word) => Some(context.evaluate(word.text()?)?),
+        None => None,
+    };
+    let wanted = match (first, context.focus) {
+        (None, None) => return Err(Error::Missing("process or frame")),
+        (None, Some(pid)) => Wanted::of_process(context, pid)?,
+        (Some(first), _) if args.peek().is_none() => {
+            Wanted::of_process(context, process::pid(first)?)?
+        }
+        (Some(rip), _) => Wanted::typed(context, args, rip)?,
+    };
+    args.done()?;
+    let report = foretell(context, wanted.root, wanted.frame)?;
+    show(context, wanted.root, &report)?;
+    rsp0(context, &wanted)?;
+    answer(context, &report)
+}
+
+/// A frame, the space it is for, and the stack for the trap back.
+struct Wanted {
+    root: PhysAddr,
+    frame: Frame,
+    /// `None` for what the task state segment says.
+    rsp0: Option<VirtAddr>,
+}
+
+impl Wanted {
+    fn of_process(context: &mut Context<'_>, pid: Pid) -> Result<Self, Error> {
+        let info = process::alive(context.target, pid)?;
+        let registers = context.processes()?.registers(pid);
+        let unknown = Error::Said("the registers of the process are not known");
+        Ok(Wanted {
+            root: info.root,
+            frame: frame_of(&registers.ok_or(unknown)?),
+            rsp0: info.kernel_stack.map(|(_, top)| top),
+        })
+    }
+
+    fn typed(context: &mut Context<'_>, args: &mut Args<'_>, rip: u64) -> Result<Self, Error> {
+        let root = context.cr3()?;
+        let mut word = |what| args.number(context, what);
+        let (cs, rflags) = (word("CS")?, word("RFLAGS")?);
+        let (rsp, ss) = (word("RSP")?, word("SS")?);
+        let frame = Frame {
+            rip,
+            cs,
+            rflags,
+            rsp,
+            ss,
+        };
+        let rsp0 = None;
+        Ok(Wanted { root, frame, rsp0 })
+    }
+}
+
+const PARTS: [(Part, &str); 6] = [
+    (Part::Now, "now"),
+    (Part::Rip, "rip"),
+    (Part::Cs, "cs"),
+    (Part::Rflags, "rflags"),
+    (Part::Rsp, "rsp"),
+    (Part::Ss, "ss"),
+];
+
+/// One line for each word, and one for each thing there is to say about it.
+pub(super) fn show(
+    context: &mut Context<'_>,
+    root: PhysAddr,
+    report: &Report,
+) -> Result<(), Error> {
+    let now = situation(context, root)?;
+    for (part, name) in PARTS {
+        let mut found = report.findings().filter(|finding| finding.part == part);
+        let first = found.next();
+        // What is well needs no line where nothing was asked.
+        if part == Part::Now && first.is_none() {
+            continue;
+        }
+        let verdict = match first {
+            None => "ok",
+            Some(finding) => grade(finding),
+        };
+        write!(context.out, "{name:<6} {verdict:<4} ")?;
+        word(context, part, report)?;
+        if let Some(finding) = first {
+            context.out.write_str(": ")?;
+            say(context, &now, report, finding)?;
+        }
+        writeln!(context.out)?;
+        for finding in found {
+            write!(context.out, "{:<6} {:<4} ", "", grade(finding))?;
+            say(context, &now, report, finding)?;
+            writeln!(context.out)?;
+        }
+    }
+    Ok(())
+}
+
+fn grade(finding: &Finding) -> &'static str {
+    match (finding.raises, finding.what) {
+        (Some(_), _) => "FAIL",
+        (None, What::FirstPush(..)) => "FAIL",
+        (None, _) => "warn",
+    }
+}
+
+/// The word itself, decoded.
+fn word(context: &mut Context<'_>, part: Part, report: &Report) -> Result<(), Error> {
+    let frame = report.frame;
+    match part {
+        Part::Now => write!(context.out, "RFLAGS before the IRETQ")?,
+        Part::Rip => {
+            let rip = VirtAddr(frame.rip);
+            write!(context.out, "{rip}")?;
+            if let Some(region) = context.region(rip) {
+                write!(context.out, " in {}", region.name)?;
+            }
+        }
+        Part::Cs => write!(context.out, "{}", Chosen(frame.cs, report.code))?,
+        Part::Ss => write!(context.out, "{}", Chosen(frame.ss, report.stack))?,
+        Part::Rflags => {
+            let names = bits::RFLAGS.names(frame.rflags);
+            write!(context.out, "{:#x} {names}", frame.rflags)?;
+        }
+        Part::Rsp => write!(context.out, "{}", VirtAddr(frame.rsp))?,
+    }
+    Ok(())
+}
+
+/// A selector and what it chooses.
+struct Chosen(u64, Option<Segment>);
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Selector((self.0 & 0xffff) as u16))?;
+        let Some(segment) = self.1 else {
+            return Ok(());
+        };
+        write!(f, " {}", segment.kind.name())?;
+        if let SegmentKind::Code { .. } = segment.kind {
+            f.write_str(if segment.long { " 64-bit" } else { "" })?;
+        }
+        write!(f, " dpl {}", segment.dpl)
+    }
+}
+
+/// What was found, and the exception it leads to.
+fn say(
+    context: &mut Context<'_>,
+    now: &Situation,
+    report: &Report,
+    finding: &Finding,
+) -> Result<(), Error> {
+    write!(context.out, "{}", Words(finding.what))?;
+    let access = match finding.what {
+        What::Fetch(verdict) => Some((VirtAddr(report.frame.rip), verdict)),
+        What::FirstPush(_, verdict) => Some((VirtAddr(report.frame.rsp.wrapping_sub(8)), verdict)),
+        _ => None,
+    };
+    if let Some((va, verdict)) = access {
+        let paging = now.controls.paging(now.paging);
+        let walk = machine::walk(context.target.memory(), &paging, now.root, va);
+        let judged = Judged {
+            walk: &walk,
+            verdict: &verdict,
+        };
+        write!(context.out, ": {judged}")?;
+    }
+    let raised = match finding.what {
+        What::FirstPush(raised, _) => Some(raised),
+        _ => finding.raises,
+    };
+    if let Some(raised) = raised {
+        write!(context.out, ": {raised}")?;
+    }
+    Ok(())
+}
+
+/// A finding in words.
+struct Words(What);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.0 {
+            What::NestedTask => "NT is set, and IRETQ in 64-bit mode refuses it",
+            What::Null => "null",
+            What::NullOfAnotherRing => "null, with another RPL than CS",
+            What::NonCanonical => "not canonical",
+            What::BeyondSegment(limit) => {
+                return write!(f, "beyond the limit of the 32-bit segment, {limit:#x}");
+            }
+            What::Segment(why) => return SegmentWords(why).fmt(f),
+            What::NotRing3(ring) => return write!(f, "leads to ring {ring}, not to ring 3"),
+            What::Compatibility => "32-bit code: RIP and RSP lose their upper halves",
+            What::Ignored(bits) => return write!(f, "{bits:#x} is ignored"),
+            What::Fetch(_) => "the first fetch fails",
+            What::SingleStep => "TF: #DB after the first instruction",
+            What::NoInterrupts => "IF is clear: no interrupt can end or preempt it",
+            What::Iopl(level) => {
+                return write!(f, "IOPL {level}: ring 3 may use ports, CLI and STI");
+            }
+            What::KeepsNestedTask => "NT goes along; every gate clears it",
+            What::Bit1 => "bit 1 is clear; the CPU sets it",
+            What::FirstPush(..) => "the first push, 8 bytes below, fails",
+            What::ExclusiveEnd(raised) => {
+                return write!(
+                    f,
+                    "the exclusive end of its stack: the first push lands on the page below, \
+                     which is fine; reading at RSP is {raised}"
+                );
+            }
+            What::Unknown(at, why) => return write!(f, "{at} is unknown: {why}"),
+        };
+        f.write_str(text)
+    }
+}
+
+struct SegmentWords(SegmentWhy);
+
+impl fmt::Display for SegmentWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.0 {
+            SegmentWhy::BeyondLimit => "beyond the limit of its table",
+            SegmentWhy::NonCanonical => "its descriptor's address is not canonical",
+            SegmentWhy::Unreachable => "its descriptor cannot be read under this CR3",
+            SegmentWhy::NotMarked => "its descriptor cannot be marked accessed under this CR3",
+            SegmentWhy::NotCode => "no code segment",
+            SegmentWhy::NotWritableData => "no writable data segment",
+            SegmentWhy::Dpl(dpl) => return write!(f, "its DPL is {dpl}, not the RPL of CS"),
+            SegmentWhy::Rpl => "its RPL is not that of CS",
+            SegmentWhy::LongAndBig => "L and D are both set",
+            SegmentWhy::NotPresent => "not present (P clear)",
+        };
+        f.write_str(text)
+    }
+}
+
+/// How far below the top of a stack its guard page is looked for.
+const FARTHEST: u64 = 1 << 20;
+const PAGE: u64 = 0x1000;
+
+/// The stack for the trap back: whether the CPU can push there, and what is below.
+fn rsp0(context: &mut Context<'_>, wanted: &Wanted) -> Result<(), Error> {
+    let now = situation(context, wanted.root)?;
+    let top = match wanted.rsp0 {
+        Some(top) => top,
+        None => match from_tss(context, &now) {
+            Ok(top) => top,
+            Err(why) => {
+                writeln!(context.out, "{:<6} FAIL {why}", "rsp0")?;
+                return Ok(());
+            }
+        },
+    };
+    // SS, RSP, RFLAGS, CS, RIP and an error code, from a multiple of 16 downwards.
+    let first = VirtAddr((top.0 & !0xf).wrapping_sub(48));
+    let page_below = VirtAddr((first.0 & !(PAGE - 1)).wrapping_sub(8));
+    let access = Access {
+        kind: AccessKind::Write,
+        user: false,
+    };
+    let controls = machine::Controls {
+        ac: false,
+        ..now.controls
+    };
+    for va in [first, page_below] {
+        let (walk, verdict) = now.access(context.target.memory(), va, access, controls);
+        if !matches!(verdict, Verdict::Allowed { .. }) {
+            let judged = Judged {
+                walk: &walk,
+                verdict: &verdict,
+            };
+            let what = match va == first {
+                true => "the trap back pushes",
+                false => "the page below",
+            };
+            writeln!(
+                context.out,
+                "{:<6} FAIL {top}: {what} at {va}: {judged}",
+                "rsp0"
+            )?;
+            return Ok(());
+        }
+    }
+    let mut page = page_below.0 & !(PAGE - 1);
+    while top.0.wrapping_sub(page) < FARTHEST {
+        let va = VirtAddr(page);
+        let (_, verdict) = now.access(context.target.memory(), va, access, controls);
+        if matches!(verdict, Verdict::PageFault { .. }) {
+            let room = top.0.wrapping_sub(page).wrapping_sub(PAGE);
+            let size = crate::render::Size(room);
+            writeln!(
+                context.out,
+                "{:<6} ok   {top}: {size} above a guard page",
+                "rsp0"
+            )?;
+            return Ok(());
+        }
+        page = page.wrapping_sub(PAGE);
+    }
+    writeln!(
+        context.out,
+        "{:<6} warn {top}: no guard page within 1M below",
+        "rsp0"
+    )?;
+    Ok(())
+}
+
+/// RSP0 as the CPU would read it.
+fn from_tss(context: &mut Context<'_>, now: &Situation) -> Result<VirtAddr, &'static str> {
+    if now.tr.is_null() {
+        return Err("no task state segment is loaded");
+    }
+    let memory = context.target.memory();
+    let segment = now.system(memory, now.tr).map_err(|why| match why {
+        NoDescriptor::BeyondLimit => "TR names no descriptor of the GDT",
+        _ => "the descriptor of the task state segment cannot be read under this CR3",
+    })?;
+    let read = now.read::<{ Tss64::BYTES }>(memory, VirtAddr(segment.base));
+    match read {
+        Ok(bytes) => Ok(Tss64::decode(&bytes).rsp[0]),
+        Err(Missed::Raised(..)) => Err("the task state segment is not mapped under this CR3"),
+        Err(Missed::Unknown(..)) => Err("the task state segment cannot be read from here"),
+    }
+}
+
+/// The last line, and `$_`: 0 if it comes to ring 3, else 0x200 and the vector.
+fn answer(context: &mut Context<'_>, report: &Report) -> Result<(), Error> {
+    deviations(context, report)?;
+    let raised = report.outcome.raised();
+    context.state.value = raised.map_or(0, |(raised, _)| 0x200 | u64::from(raised.vector));
+    let foretold = Foretold::of(report);
+    match report.outcome {
+        Outcome::Enters(3) => {
+            write!(context.out, "{foretold}")?;
+            if let Some(region) = context.region(VirtAddr(report.frame.rip)) {
+                write!(context.out, " in {}", region.name)?;
+            }
+            writeln!(context.out)?;
+            Ok(())
+        }
+        _ => Err(Error::Foretold(foretold)),
+    }
+}
+
+/// What an emulator is known to do otherwise with this frame.
+fn deviations(context: &mut Context<'_>, report: &Report) -> Result<(), Error> {
+    for known in report.deviations() {
+        writeln!(context.out, "{}: {}: {}", known.id, known.who, known.what)?;
+    }
+    if let Some(foretold) = Foretold::deviating(report) {
+        writeln!(context.out, "so there: {foretold}")?;
+    }
+    Ok(())
+}
