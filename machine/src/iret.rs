@@ -144,7 +144,8 @@ pub fn iret(memory: &mut dyn PhysMemory, now: &Situation, frame: Frame) -> Repor
             report.name(IRETQ_ORDER);
         }
     }
-    if report.push.is_some_and(|raised| raised.address.is_none()) {
+    let is_odd = report.push.is_some_and(|raised| raised.address.is_none());
+    if is_odd && report.outcome.raised().is_none() {
         report.name(STACK_FAULT);
     }
     report
@@ -152,10 +153,10 @@ pub fn iret(memory: &mut dyn PhysMemory, now: &Situation, frame: Frame) -> Repor
 
 /// Looks at what the first push, and the first look at the stack, will meet.
 fn stack(memory: &mut dyn PhysMemory, now: &Situation, report: &mut Report) {
-    let (Outcome::Enters(cpl) | Outcome::AfterFirst(_, cpl) | Outcome::AtFetch(_, cpl)) =
-        report.outcome
-    else {
-        return;
+    // Of a frame that is not taken this is what the rest of it would meet in ring 3.
+    let cpl = match report.outcome {
+        Outcome::Enters(cpl) | Outcome::AfterFirst(_, cpl) | Outcome::AtFetch(_, cpl) => cpl,
+        Outcome::AtIretq(_) | Outcome::Unknown(..) => 3,
     };
     let controls = crate::Controls {
         ac: report.frame.rflags & rules::AC != 0,

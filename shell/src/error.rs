@@ -118,7 +118,7 @@ pub(crate) enum Error {
     /// It was not tried, because the first use of the stack would raise this.
     RefusedStack(Raised),
     /// It came otherwise than was foretold.
-    NotAsForetold(Foretold, Named, Exit),
+    NotAsForetold(Named, Exit),
     /// No more stacks.
     Stack(StackError),
     /// No snapshot, or no more of them.
@@ -227,9 +227,7 @@ impl fmt::Display for Error {
                 f,
                 "refused: {raised}, in ring 3 at the first use of its stack; `--force` tries it"
             ),
-            Error::NotAsForetold(foretold, who, exit) => {
-                write!(f, "prediction failed: {foretold}; but {who} {exit}")
-            }
+            Error::NotAsForetold(who, exit) => write!(f, "prediction failed: {who} {exit}"),
             Error::Stack(why) => write!(f, "{why}"),
             Error::Snapshot(why) => write!(f, "{why}"),
             Error::Pages(1) => write!(f, "1 page is not as it should be"),

@@ -13,7 +13,8 @@ use crate::{Error, EventKind, Exit, Pid};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Foretold {
     pub(crate) outcome: Outcome,
-    pub(crate) frame: Frame,
+    /// Where the frame leads.
+    pub(crate) rip: VirtAddr,
 }
 
 impl fmt::Display for Foretold {
@@ -27,7 +28,7 @@ impl fmt::Display for Foretold {
                 write!(f, "{raised}, in ring {cpl} after its first instruction")
             }
             Outcome::Enters(cpl) => {
-                write!(f, "enters ring {cpl} at {}", VirtAddr(self.frame.rip))
+                write!(f, "enters ring {cpl} at {}", self.rip)
             }
             Outcome::Unknown(at, why) => write!(f, "cannot be said: {at} is unknown: {why}"),
         }
@@ -38,7 +39,7 @@ impl Foretold {
     pub(crate) fn of(report: &Report) -> Self {
         Foretold {
             outcome: report.outcome,
-            frame: report.frame,
+            rip: VirtAddr(report.frame.rip),
         }
     }
 
@@ -47,7 +48,7 @@ impl Foretold {
         let outcome = report.deviating()?;
         Some(Foretold {
             outcome,
-            frame: report.frame,
+            rip: VirtAddr(report.frame.rip),
         })
     }
 }
@@ -81,61 +82,99 @@ pub(crate) fn foretell(
 }
 
 /// Whether what was foretold came true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Held {
-    /// It did.
-    True,
+    /// It did: this.
+    True(Came),
     /// Not by the architecture, but as this emulator is known to deviate.
-    Deviating,
+    Deviating(Came),
     /// It did not.
     False,
+}
+
+/// What came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Came {
+    /// What the frame was said to lead to.
+    Outcome(Foretold),
+    /// It came to ring 3, and there its first use of the stack raised what it was said to.
+    Stack(Raised),
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Came::Outcome(foretold) => write!(f, "{foretold}"),
+            Came::Stack(raised) => {
+                write!(f, "{raised}, in ring 3 at the first use of its stack")
+            }
+        }
+    }
 }
 
 /// Holds what was foretold against how a process ended, and the ring of the fault where that is
 /// known.
 pub(crate) fn compare(report: &Report, exit: Exit, ring: Option<u8>) -> Held {
+    let foretold = Foretold::of(report);
     let stack = [report.push, report.top];
-    if is_so(report.outcome, &stack, report.frame, exit, ring) {
-        return Held::True;
+    if let Some(came) = came(foretold, stack, report.frame.rsp, exit, ring) {
+        return match (came, report.push, report.deviating_push()) {
+            // What raised #GP may have been the stack, which should have been #SS.
+            (Came::Outcome(foretold), Some(push), Some(other))
+                if foretold.outcome.raised().is_none() && push != other && is(other, exit) =>
+            {
+                Held::Deviating(Came::Stack(other))
+            }
+            _ => Held::True(came),
+        };
     }
-    let deviating = report.deviating().unwrap_or(report.outcome);
+    let Some(deviating) = Foretold::deviating(report) else {
+        return Held::False;
+    };
     let stack = [report.deviating_push(), report.top];
-    match is_so(deviating, &stack, report.frame, exit, ring) {
-        true => Held::Deviating,
-        false => Held::False,
+    came(deviating, stack, report.frame.rsp, exit, ring).map_or(Held::False, Held::Deviating)
+}
+
+/// Whether a process ended of this exception.
+fn is(raised: Raised, exit: Exit) -> bool {
+    match exit {
+        Exit::Fault {
+            vector,
+            error,
+            address,
+            ..
+        } => {
+            raised.vector == vector
+                && raised.error.unwrap_or(0) == error
+                && raised.address == address
+        }
+        _ => false,
     }
 }
 
-fn is_so(
-    outcome: Outcome,
-    stack: &[Option<Raised>],
-    frame: Frame,
+fn came(
+    foretold: Foretold,
+    stack: [Option<Raised>; 2],
+    rsp: u64,
     exit: Exit,
     ring: Option<u8>,
-) -> bool {
-    let Exit::Fault {
-        vector,
-        error,
-        address,
-        rip,
-    } = exit
-    else {
-        return outcome.raised().is_none();
-    };
-    let is = |raised: Raised| {
-        raised.vector == vector && raised.error.unwrap_or(0) == error && raised.address == address
-    };
-    match outcome.raised() {
-        Some((raised, cpl)) => is(raised) && ring.is_none_or(|ring| ring == cpl),
-        None => {
-            // It came to ring 3 and ran: it may die there of anything but the fetch that was
-            // said to succeed, or a use of the stack that was.
-            let is_first_fetch = address == Some(rip) && rip.0 == frame.rip;
-            let is_stack = stack.iter().flatten().any(|raised| is(*raised));
-            let at_stack = address.is_some_and(|at| at.0.wrapping_add(8) == frame.rsp);
-            ring != Some(0) && !is_first_fetch && (is_stack || !at_stack)
-        }
+) -> Option<Came> {
+    let whole = Came::Outcome(foretold);
+    if let Some((raised, cpl)) = foretold.outcome.raised() {
+        let is_so = is(raised, exit) && ring.is_none_or(|ring| ring == cpl);
+        return is_so.then_some(whole);
     }
+    let Exit::Fault { address, rip, .. } = exit else {
+        return Some(whole);
+    };
+    if let Some(raised) = stack.into_iter().flatten().find(|raised| is(*raised, exit)) {
+        return Some(Came::Stack(raised));
+    }
+    // It came to ring 3 and ran: it may die there of anything but the fetch that was said to
+    // succeed, or a push that was.
+    let is_first_fetch = address == Some(rip) && rip == foretold.rip;
+    let is_push = address.is_some_and(|at| at.0.wrapping_add(8) == rsp);
+    (ring != Some(0) && !is_first_fetch && !is_push).then_some(whole)
 }
 
 /// The ring in which a process faulted, by the CS that the CPU pushed.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod deviations;
+pub mod grid;
 pub mod leaf;
 pub mod monitor;
 pub mod random;

@@ -70,7 +70,9 @@ fn check(frame: &mut TrapFrame) {
     let is_sound = frame.cs == u64::from(USER_CODE)
         && frame.ss == u64::from(USER_DATA)
         && frame.rip < USER_END;
-    if !is_sound {
+    // One that was not checked the first time may be interrupted before its first instruction:
+    // then the CPU gets the same frame once more.
+    if !is_sound && !is_unchecked() {
         let rip = machine::VirtAddr(frame.rip);
         exit::exit(Exit::Fault {
             vector: GENERAL_PROTECTION,
@@ -79,4 +81,11 @@ fn check(frame: &mut TrapFrame) {
             rip,
         });
     }
+}
+
+/// Whether the process that runs was started with a frame that nobody checked.
+fn is_unchecked() -> bool {
+    table()
+        .current()
+        .is_some_and(|process| process.start.unchecked)
 }

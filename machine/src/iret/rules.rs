@@ -1,7 +1,7 @@
 //! The rules one by one, in the manual's order.
 
 use super::{Finding, Frame, Outcome, Part, Report, SegmentWhy, What};
-use crate::deviations::{ABSENT_STACK, IRETQ_RIP, LONG_AND_BIG};
+use crate::deviations::{ABSENT_STACK, Deviation, IRETQ_RIP, LONG_AND_BIG};
 use crate::raised::{NOT_PRESENT, STACK_SEGMENT};
 use crate::situation::{Missed, NoDescriptor};
 use crate::{
@@ -81,6 +81,13 @@ impl Rules<'_> {
         self.fault(wanted.part, What::Segment(why), raised);
     }
 
+    /// Names a deviation, unless the frame has been found bad before the CPU comes to it.
+    fn deviates(&mut self, known: Deviation) {
+        if self.decided().is_none() {
+            self.report.name(known);
+        }
+    }
+
     /// What the words say by themselves: all of it is #GP(0).
     fn words(&mut self, cs: Selector, ss: Selector) {
         if self.now.nested {
@@ -95,7 +102,7 @@ impl Rules<'_> {
             .is_canonical(VirtAddr(self.report.frame.rip))
         {
             match self.deviating {
-                true => self.report.name(IRETQ_RIP),
+                true => self.deviates(IRETQ_RIP),
                 false => self.fault(Part::Rip, What::NonCanonical, Raised::protection(0)),
             }
         }
@@ -110,7 +117,7 @@ impl Rules<'_> {
             self.fault(Part::Ss, What::Null, Raised::protection(0));
         } else if ss.rpl() != cs.rpl() {
             match self.deviating {
-                true => self.report.name(LONG_AND_BIG),
+                true => self.deviates(LONG_AND_BIG),
                 false => self.fault(Part::Ss, What::NullOfAnotherRing, Raised::protection(0)),
             }
         }
@@ -136,7 +143,7 @@ impl Rules<'_> {
         };
         if segment.long && segment.big {
             match self.deviating {
-                true => self.report.name(LONG_AND_BIG),
+                true => self.deviates(LONG_AND_BIG),
                 false => self.segment(&wanted, SegmentWhy::LongAndBig, protection),
             }
         }
@@ -182,7 +189,7 @@ impl Rules<'_> {
         if !segment.present {
             let vector = match self.deviating {
                 true => {
-                    self.report.name(ABSENT_STACK);
+                    self.deviates(ABSENT_STACK);
                     NOT_PRESENT
                 }
                 false => STACK_SEGMENT,
@@ -252,7 +259,8 @@ impl Rules<'_> {
         let Frame { rip, rflags, .. } = self.report.frame;
         let code = self.report.code;
         let is_long = code.is_none_or(|segment| segment.long);
-        if let Some(segment) = code.filter(|segment| !segment.long) {
+        let is_code = |segment: &Segment| matches!(segment.kind, SegmentKind::Code { .. });
+        if let Some(segment) = code.filter(|segment| is_code(segment) && !segment.long) {
             self.report
                 .add(Finding::warning(Part::Cs, What::Compatibility));
             if rip > u64::from(segment.limit) {

@@ -357,7 +357,10 @@ fn answer(context: &mut Context<'_>, report: &Report) -> Result<(), Error> {
             if let Some(region) = context.region(VirtAddr(report.frame.rip)) {
                 write!(context.out, " in {}", region.name)?;
             }
-            writeln!(context.out)?;
+            match report.push {
+                Some(raised) => writeln!(context.out, ", and the first push raises {raised}")?,
+                None => writeln!(context.out)?,
+            }
             Ok(())
         }
         _ => Err(Error::Foretold(foretold)),

@@ -130,16 +130,18 @@ fn is_trap(outcome: Outcome) -> bool {
 fn said(context: &mut Context<'_>, report: &Report, who: Named, exit: Exit) -> Result<(), Error> {
     let ring = ring_of_fault(context, who.pid);
     match compare(report, exit, ring) {
-        Held::True => writeln!(context.out, "as predicted: {}", Foretold::of(report))?,
-        Held::Deviating => {
-            let foretold = Foretold::deviating(report).unwrap_or(Foretold::of(report));
+        Held::True(came) => writeln!(context.out, "as predicted: {came}")?,
+        Held::Deviating(came) => {
             write!(context.out, "as predicted for")?;
             for known in report.deviations() {
                 write!(context.out, " {} ({})", known.who, known.id)?;
             }
-            writeln!(context.out, ": {foretold}")?;
+            writeln!(context.out, ": {came}")?;
         }
-        Held::False => return Err(Error::NotAsForetold(Foretold::of(report), who, exit)),
+        Held::False => {
+            writeln!(context.out, "predicted: {}", Foretold::of(report))?;
+            return Err(Error::NotAsForetold(who, exit));
+        }
     }
     Ok(())
 }

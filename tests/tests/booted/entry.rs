@@ -69,10 +69,14 @@ pub(crate) fn e04(guest: &mut Guest) -> Result<()> {
                 "iretq hello cs=0xb unchecked",
                 "#GP general protection, error code 0x8,",
             ),
-            // And refused in software when it is not.
+            // And refused in software when it is not; `iretq` would not even try.
+            (
+                "iretq hello cs=0 --force",
+                "#GP general protection, error code 0x0, rip 0x0000_0000_",
+            ),
             (
                 "iretq hello cs=0",
-                "#GP general protection, error code 0x0, rip 0x0000_0000_",
+                "refused: #GP general protection, error code 0x0, in ring 0 at the IRETQ",
             ),
         ],
     )
@@ -104,7 +108,7 @@ pub(crate) fn e05(guest: &mut Guest) -> Result<()> {
                 "#GP general protection, error code 0x50,",
             ),
             (
-                "iretq hello ss=0",
+                "iretq hello ss=0 --force",
                 "#GP general protection, error code 0x0, rip 0x0000_0000_",
             ),
         ],
@@ -134,17 +138,17 @@ pub(crate) fn e10(guest: &mut Guest) -> Result<()> {
         guest,
         &[
             (
-                "iretq nothing rsp=0",
+                "iretq nothing rsp=0 --force",
                 "#PF page fault at 0xffff_ffff_ffff_fff8, error code 0x6",
             ),
             (
-                "iretq nothing rsp=0x7fff_0000_0000",
+                "iretq nothing rsp=0x7fff_0000_0000 --force",
                 "#PF page fault at 0x0000_7ffe_ffff_fff8",
             ),
         ],
     )?;
     // #SS(0) by the manual.
-    let message = fails(guest, "iretq nothing rsp=0x9000_0000_0000")?;
+    let message = fails(guest, "iretq nothing rsp=0x9000_0000_0000 --force")?;
     let right = message.contains("#SS");
     let excused = message.contains("#GP general protection, error code 0x0, rip 0x0000_0000_004");
     if excused {

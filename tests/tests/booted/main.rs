@@ -10,6 +10,7 @@ mod compare;
 mod console;
 mod entry;
 mod faults;
+mod foretold;
 mod machines;
 mod oracle;
 mod ring3;
@@ -226,6 +227,11 @@ fn main() -> Result<()> {
     trials.push(trial(
         "bios::e17_an_nmi_at_every_instruction_of_the_stubs".to_owned(),
         move || stubs::e17(&bios, Firmware::Bios),
+    ));
+    let bios = Arc::clone(&built);
+    trials.push(trial(
+        "bios::iretq_takes_a_grid_of_frames_as_foretold".to_owned(),
+        move || foretold::grid(&bios, Firmware::Bios),
     ));
     // Half an hour: only where it is asked for by name.
     if arguments.filter.as_deref() == Some("soak") {

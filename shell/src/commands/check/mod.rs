@@ -22,6 +22,7 @@ pub(super) const COMMAND: Command = Command {
             "the same with another CS, in the tables of process 3",
         ),
     ],
+    rows: &[],
     args: &[ArgKind::Words(&["iret"]), ArgKind::Any],
     run,
 };
