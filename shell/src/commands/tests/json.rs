@@ -134,9 +134,9 @@ fn with_json(command: &str) -> String {
 
 /// Commands that have not learnt it yet.
 const NOT_YET: &[&str] = &[
-    "can", "diff", "tables", "x", "frames", "regs", "cr", "gdt", "idt", "tss", "irq", "events",
-    "programs", "spawn", "iretq", "ps", "wait", "kill", "each", "stacks", "eval", "echo", "repeat",
-    "time", "help", "version", "history",
+    "can", "check", "diff", "tables", "x", "frames", "regs", "cr", "gdt", "idt", "tss", "irq",
+    "events", "programs", "spawn", "iretq", "ps", "wait", "kill", "each", "stacks", "eval", "echo",
+    "repeat", "time", "help", "version", "history",
 ];
 
 fn is_ready(line: &str) -> bool {
