@@ -101,6 +101,8 @@ pub(crate) enum Error {
     Reported,
     /// No process has this pid.
     NoProcess(u64),
+    /// No fault has this number; those from the second to the third are there.
+    NoFault(u64, u64, u64),
     /// A process that is dead, where one that is alive is needed.
     DeadProcess(Named, Exit),
     /// A process that somebody else has taken off the books.
@@ -214,6 +216,9 @@ impl fmt::Display for Error {
             Error::InterruptedRound(round) => write!(f, "interrupted in round {round}"),
             Error::Reported => write!(f, "a command in it failed"),
             Error::NoProcess(pid) => write!(f, "there is no such process: {pid}; `ps` lists them"),
+            Error::NoFault(seq, oldest, newest) => {
+                write!(f, "there is no fault {seq}; {oldest} to {newest} are there")
+            }
             Error::DeadProcess(who, exit) => write!(f, "{who} is dead: it {exit}"),
             Error::Gone(pid) => write!(f, "process {pid} is gone: its parent has taken its exit"),
             Error::Ended(who, exit) => write!(f, "{who} {exit}"),

@@ -35,6 +35,7 @@ mod process;
 mod record;
 mod registers;
 mod render;
+mod report;
 mod root;
 mod run;
 mod session;
@@ -51,14 +52,15 @@ mod tests;
 mod virt;
 
 pub use abilities::{
-    Attempt, AttemptError, Attempts, Bench, Chain, Event, EventKind, Events, Exit, FrameInfo,
-    FrameOwner, FrameTotals, Frames, Interrupts, Lines, Outcome, Pid, Place, ProcessError,
-    ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule, SnapshotError, SnapshotInfo,
-    SnapshotName, Snapshots, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks,
-    Start, Subject,
+    Attempt, AttemptError, Attempts, Bench, Call, Chain, Event, EventKind, Events, Exit,
+    FaultRecord, Faults, FrameInfo, FrameOwner, FrameTotals, Frames, Interrupts, Lines, OnStack,
+    Outcome, Pid, Place, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program,
+    Rule, SnapshotError, SnapshotInfo, SnapshotName, Snapshots, StackError, StackInfo, StackKind,
+    StackPlace, StackState, Stacks, Start, Subject,
 };
 pub use decoder::Decoder;
 use error::Error;
+pub use report::report;
 pub use session::Shell;
 pub use status::Status;
 pub use target::{Clock, Cpu, Crash, CrashKind, Power, PowerError, Region, Target};

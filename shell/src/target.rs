@@ -8,7 +8,9 @@ use core::fmt;
 
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
-use crate::abilities::{Attempts, Events, Frames, Interrupts, Processes, Snapshots, Stacks};
+use crate::abilities::{
+    Attempts, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks,
+};
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
 pub trait Target {
@@ -68,6 +70,11 @@ pub trait Target {
 
     /// The ring of what the processor did.
     fn events(&mut self) -> Option<&mut dyn Events> {
+        None
+    }
+
+    /// The last faults, with what was known when they came.
+    fn faults(&mut self) -> Option<&mut dyn Faults> {
         None
     }
 

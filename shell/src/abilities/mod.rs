@@ -6,6 +6,7 @@
 
 mod attempts;
 mod events;
+mod faults;
 mod frames;
 mod interrupts;
 mod processes;
@@ -14,6 +15,7 @@ mod stacks;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
 pub use events::{Event, EventKind, Events};
+pub use faults::{Call, FaultRecord, Faults, OnStack};
 pub use frames::{FrameInfo, FrameOwner, FrameTotals, Frames, Place, Rule, StackPlace};
 pub use interrupts::{Interrupts, Lines};
 pub use processes::{

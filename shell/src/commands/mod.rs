@@ -12,6 +12,7 @@ mod each;
 mod echo;
 mod eval;
 mod events;
+mod faults;
 mod frames;
 mod framing;
 mod gdt;
@@ -67,6 +68,8 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &irq::COMMAND,
     &events::COMMAND,
     &check::COMMAND,
+    &faults::FAULTS,
+    &faults::FAULT,
     &programs::COMMAND,
     &spawn::COMMAND,
     &iretq::COMMAND,

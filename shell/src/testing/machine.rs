@@ -6,12 +6,12 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use super::{Counted, Fake, FakeCpu, Ring, StackBooks};
+use super::{Counted, Fake, FakeCpu, Mishaps, Ring, StackBooks};
 use crate::simulated::Album;
 use crate::{
-    Attempts, Clock, Cpu, Events, FrameInfo, FrameTotals, Frames, Interrupts, Pid, Place, Power,
-    PowerError, Processes, Region, SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Stacks,
-    Subject, Target,
+    Attempts, Clock, Cpu, Events, Faults, FrameInfo, FrameTotals, Frames, Interrupts, Pid, Place,
+    Power, PowerError, Processes, Region, SnapshotError, SnapshotInfo, SnapshotName, Snapshots,
+    Stacks, Subject, Target,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -25,6 +25,7 @@ pub(crate) struct Machine {
     pub(crate) stacks: Option<StackBooks>,
     pub(crate) interrupts: Option<Counted>,
     pub(crate) events: Option<Ring>,
+    pub(crate) faults: Option<Mishaps>,
     pub(crate) album: Option<Album>,
     pub(crate) attempts: Option<FakeCpu>,
 }
@@ -116,6 +117,7 @@ impl Machine {
             stacks: None,
             interrupts: None,
             events: None,
+            faults: None,
             album: None,
             attempts: None,
         }
@@ -203,6 +205,7 @@ impl Machine {
         machine.stacks = Some(StackBooks::new());
         machine.interrupts = Some(Counted);
         machine.events = Some(Ring::new());
+        machine.faults = Some(Mishaps::new(&mut machine));
         machine.album = Some(Album::default());
         machine.attempts = Some(FakeCpu::honest());
         machine
@@ -277,6 +280,9 @@ impl Target for Machine {
     }
     fn events(&mut self) -> Option<&mut dyn Events> {
         self.events.as_mut().map(|events| events as &mut dyn Events)
+    }
+    fn faults(&mut self) -> Option<&mut dyn Faults> {
+        self.faults.as_mut().map(|faults| faults as &mut dyn Faults)
     }
     fn snapshots(&mut self) -> Option<&mut dyn Snapshots> {
         self.album.is_some().then_some(self)

@@ -6,6 +6,7 @@ mod books;
 mod grid;
 pub(crate) mod ledger;
 mod machine;
+mod mishaps;
 mod processes;
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ pub(crate) use attempts::{FakeCpu, Lie};
 pub(crate) use books::{Counted, Ring, STACK, StackBooks};
 pub(crate) use grid::Grid;
 pub(crate) use machine::{Machine, ROOT, process_root};
+pub(crate) use mishaps::Mishaps;
 pub(crate) use processes::Fake;
 
 use crate::{Key, Shell, Sink, Status, Terminal, Typed};

@@ -5,6 +5,7 @@ mod audit;
 mod background;
 mod books;
 mod compare;
+mod faults;
 mod json;
 mod memory;
 mod processes;

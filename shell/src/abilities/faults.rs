@@ -1,0 +1,98 @@
+//! Faults: the last exceptions that ended something, with all that was known right then.
+
+use heapless::{String, Vec};
+use machine::{Code, PhysAddr, Registers, VirtAddr, Walk};
+
+use super::{Pid, ProcessName};
+
+/// Access to the faults that were written down.
+pub trait Faults {
+    /// The number of the oldest fault that is still there. The first one ever is 1, so
+    /// `oldest() - 1` have been overwritten.
+    fn oldest(&mut self) -> u64;
+
+    /// The number of the newest; below [`oldest`](Faults::oldest) if there is none.
+    fn newest(&mut self) -> u64;
+
+    /// The fault with this number; `None` if it has been overwritten.
+    fn get(&mut self, seq: u64) -> Option<FaultRecord>;
+}
+
+/// An exception, and what was known when it came: the tables may have changed since, and the
+/// process may be gone.
+#[derive(Clone, Debug)]
+pub struct FaultRecord {
+    /// Its number, counted from 1.
+    pub seq: u64,
+    /// The time-stamp counter.
+    pub cycles: u64,
+    /// The vector.
+    pub vector: u8,
+    /// What the CPU pushed; 0 where it pushes none.
+    pub error: u64,
+    /// The registers as they were.
+    pub registers: Registers,
+    /// The process that ran; 0 is the kernel.
+    pub pid: Pid,
+    /// The name of its program; empty for the kernel.
+    pub name: ProcessName,
+    /// The root that CR3 named, with a name of its own if it is the master.
+    pub is_master: bool,
+    /// What stood at RIP.
+    pub code: Code,
+    /// The walk of CR2, of a page fault.
+    pub walk: Option<Walk>,
+    /// The stack that RSP is on.
+    pub stack: Option<OnStack>,
+    /// The stack whose guard page CR2 is in.
+    pub guard: Option<OnStack>,
+    /// Who called whom, the innermost first.
+    pub calls: Vec<Call, 24>,
+    /// Why there are no more calls; empty if the last one is the outermost function.
+    pub ends: String<96>,
+}
+
+/// A stack, as a report names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnStack {
+    /// `kernel stack`, `#DF stack`, `stack of the program`.
+    pub name: &'static str,
+    /// Which of those, where there are several.
+    pub number: Option<u64>,
+    /// The lowest byte.
+    pub bottom: VirtAddr,
+    /// The address just above the highest byte.
+    pub top: VirtAddr,
+}
+
+/// One function of a backtrace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The instruction it was at, or the one after its call.
+    pub rip: VirtAddr,
+    /// It did not call the one before: it was interrupted there.
+    pub is_interrupted: bool,
+    /// Found by the frame pointer alone.
+    pub is_guess: bool,
+    /// How many more calls from the same place follow it.
+    pub repeats: u32,
+}
+
+impl FaultRecord {
+    /// The root that CR3 named.
+    pub fn root(&self) -> PhysAddr {
+        PhysAddr(self.registers.cr3)
+    }
+
+    /// Why it came, in one sentence.
+    pub fn cause(&self) -> machine::Cause {
+        machine::cause(&machine::Fault {
+            vector: self.vector,
+            error: self.error,
+            registers: &self.registers,
+            walk: self.walk.as_ref(),
+            code: self.code,
+            in_guard: self.guard.is_some(),
+        })
+    }
+}

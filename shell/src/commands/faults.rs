@@ -1,0 +1,157 @@
+//! `faults` and `fault`: what went wrong lately, and the whole report of one.
+//!
+//! Come here when a program is gone and its one line of farewell was not enough.
+
+use core::fmt::Write;
+
+use machine::{VirtAddr, vectors};
+
+use crate::command::{Args, Command, Context, Group};
+use crate::record::{Row, hex, number, text};
+use crate::render::Count;
+use crate::report::{Who, report};
+use crate::{Error, FaultRecord, Faults};
+
+pub(super) const FAULTS: Command = Command {
+    name: "faults",
+    group: Group::Processor,
+    usage: "",
+    summary: "list the last faults, each with its cause",
+    help: "Shows the faults that ended a program or the kernel's work, the oldest first: number, vector, error code, RIP, and the cause in one sentence. The last line counts them and says how many older ones have been overwritten. `$_` becomes the number of the newest. `fault NUMBER` shows all that was known.",
+    examples: &[
+        ("faults", "what has gone wrong?"),
+        ("spawn fault-null-read; faults", "and why?"),
+    ],
+    rows: &[FAULT_ROW, SUMMARY_ROW],
+    args: &[],
+    run: list,
+};
+
+pub(super) const FAULT: Command = Command {
+    name: "fault",
+    group: Group::Processor,
+    usage: "[number]",
+    summary: "show the report of a fault again",
+    help: "Shows the report of one fault, the newest if no number is given: the cause in one sentence, vector and error code in words, registers, the tables as they were (the entry that decided is marked), the stack, the backtrace, and what to type next. What is shown was written down when the fault came, so it does not matter that the process is gone. `$_` becomes its number.",
+    examples: &[("fault", "the newest"), ("fault 3", "the third since boot")],
+    rows: &[FAULT_ROW],
+    args: &[],
+    run: show,
+};
+
+const FAULT_ROW: Row = Row {
+    name: "fault",
+    about: "a fault",
+    fields: &[
+        number("number", "counted from 1 since boot"),
+        number("vector", "the vector"),
+        text("name", "its name"),
+        hex("error", "the error code; 0 where there is none"),
+        hex("rip", "the instruction"),
+        hex("cr2", "CR2 as it was"),
+        hex("cr3", "CR3 as it was"),
+        number("pid", "the process that ran; 0 is the kernel"),
+        text("program", "its program; empty for the kernel"),
+        number("ring", "the ring it came in, by the CS that the CPU pushed"),
+        text("cause", "one sentence"),
+    ],
+};
+
+const SUMMARY_ROW: Row = Row {
+    name: "summary",
+    about: "the last line",
+    fields: &[
+        number("shown", "how many there are"),
+        number("lost", "how many older ones have been overwritten"),
+    ],
+};
+
+fn list(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.done()?;
+    let (oldest, newest) = bounds(context)?;
+    let mut count = 0_u64;
+    for seq in oldest..=newest {
+        context.check_interrupt()?;
+        let Some(record) = faults(context)?.get(seq) else {
+            continue;
+        };
+        count = count.saturating_add(1);
+        row(context, &record)?;
+    }
+    context.state.value = newest;
+    let lost = oldest.saturating_sub(1);
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record(SUMMARY_ROW.name)
+            .number("shown", count)
+            .number("lost", lost)
+            .end()?,
+        false => writeln!(out, "{}, {lost} overwritten", Count(count, "fault"))?,
+    }
+    Ok(())
+}
+
+fn row(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
+    let out = &mut context.out;
+    if out.is_json() {
+        out.record(FAULT_ROW.name)
+            .number("number", record.seq)
+            .number("vector", u64::from(record.vector))
+            .text("name", vectors::name(record.vector))
+            .hex("error", record.error)
+            .hex("rip", record.registers.rip)
+            .hex("cr2", record.registers.cr2)
+            .hex("cr3", record.registers.cr3)
+            .number("pid", u64::from(record.pid))
+            .text("program", &record.name)
+            .number("ring", u64::from(record.registers.cs & 3))
+            .text("cause", record.cause())
+            .end()?;
+        return Ok(());
+    }
+    let name = vectors::name(record.vector);
+    let mnemonic = name.split(' ').next().unwrap_or(name);
+    writeln!(
+        out,
+        "{:>4} {mnemonic} {:#x} {} {}{}",
+        record.seq,
+        record.error,
+        VirtAddr(record.registers.rip),
+        record.cause(),
+        Who(record)
+    )?;
+    Ok(())
+}
+
+fn show(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (oldest, newest) = bounds(context)?;
+    let seq = match args.peek() {
+        Some(_) => args.number(context, "number")?,
+        None => newest,
+    };
+    args.done()?;
+    if newest < oldest {
+        return Err(Error::Said("there has been no fault"));
+    }
+    let Some(record) = faults(context)?.get(seq) else {
+        return Err(Error::NoFault(seq, oldest, newest));
+    };
+    context.state.value = seq;
+    if context.out.is_json() {
+        return row(context, &record);
+    }
+    write!(context.out, "fault {seq}: ")?;
+    report(&record, context.target, &mut context.out)?;
+    Ok(())
+}
+
+fn bounds(context: &mut Context<'_>) -> Result<(u64, u64), Error> {
+    let faults = faults(context)?;
+    Ok((faults.oldest(), faults.newest()))
+}
+
+fn faults<'a>(context: &'a mut Context<'_>) -> Result<&'a mut dyn Faults, Error> {
+    let faults = context.target.faults();
+    faults.ok_or(Error::Lacks("record of faults"))
+}

@@ -1,0 +1,101 @@
+//! `faults` and `fault`.
+
+use super::{failed, ok};
+use crate::testing::{Machine, output};
+
+#[test]
+fn faults_are_listed_with_their_causes() {
+    assert_eq!(
+        ok("faults; assert $_ == 4"),
+        "   3 #PF 0x7 0x0000_0000_0040_0123 user write at 0x0000_0000_0040_0000 refused: PT entry \
+         0 has W=0; in scribbler (pid 2)\n   \
+         4 #DF 0x0 0xffff_8000_0000_0042 an exception could not be delivered: the stack at \
+         0xffff_c900_0000_1000 is used up; in the kernel\n\
+         2 faults, 2 overwritten\n"
+    );
+}
+
+#[test]
+fn a_report_is_whole() {
+    assert_eq!(
+        ok("fault 3; assert $_ == 3"),
+        "\
+fault 3: user write at 0x0000_0000_0040_0000 refused: PT entry 0 has W=0; in scribbler (pid 2)
+#PF page fault, vector 14, error code 0x7
+error code bits: P W/R U/S
+RIP 0x0000_0000_0040_0123 CS 0x23 RFLAGS 0x202 RSP 0x0000_0000_0060_0f00 SS 0x1b
+CR2 0x0000_0000_0040_0000 CR3 0x302000 (pid 2)
+RAX 0x0000_0000_0040_0000 RBX 0x0000_0000_0000_0000 RCX 0x0000_0000_0000_0000
+RDX 0x0000_0000_0000_0000 RSI 0x0000_0000_0000_0000 RDI 0xffff_8000_0000_1000
+RBP 0x0000_0000_0000_0000 R8  0x0000_0000_0000_0000 R9  0x0000_0000_0000_0000
+R10 0x0000_0000_0000_0000 R11 0x0000_0000_0000_0000 R12 0x0000_0000_0000_0000
+R13 0x0000_0000_0000_0000 R14 0x0000_0000_0000_0000 R15 0x0000_0000_0000_0000
+code at RIP: c6 00 01
+regions: RDI physmap
+PML4 0x0000_0030_2000 [  0] 0000000000106007 urwx
+PDPT 0x0000_0010_6000 [  0] 0000000000107007 urwx
+PD   0x0000_0010_7000 [  2] 0000000000108007 urwx
+PT   0x0000_0010_8000 [  0] 0000000000073005 ur-x  <- decided
+RSP is on stack of the program: 0x100 of 0x1000 bytes in use
+backtrace:
+#0  0x0000_0000_0040_0123
+#1  0x0000_0000_0040_0200
+next: `events pid=2 last=20`
+"
+        .replace("0000000000106007", &raw(3, 0))
+        .replace("0x0000_0010_6000", &table(3, 0))
+        .replace("0000000000107007", &raw(3, 1))
+        .replace("0x0000_0010_7000", &table(3, 1))
+        .replace("0000000000108007", &raw(3, 2))
+        .replace("0x0000_0010_8000", &table(3, 2))
+    );
+}
+
+/// The raw entry on the way to the address that fault `_seq` is about, as `walk` shows it.
+fn raw(_seq: u64, step: usize) -> String {
+    let text = ok("walk 0x40_0000 0x302000");
+    let line = text.lines().nth(step).expect("a step").to_owned();
+    let from = line.find("] ").expect("an index") + 2;
+    line[from..from + 16].to_owned()
+}
+
+/// The table that it references.
+fn table(seq: u64, step: usize) -> String {
+    let raw = u64::from_str_radix(&raw(seq, step), 16).expect("hex");
+    machine::PhysAddr(raw & 0x000f_ffff_ffff_f000).to_string()
+}
+
+#[test]
+fn recursion_interruptions_and_the_guard_page_are_told() {
+    let text = ok("fault");
+    for line in [
+        "fault 4: an exception could not be delivered: the stack at 0xffff_c900_0000_1000 is used \
+         up; in the kernel",
+        "CR2 0xffff_c900_0000_0ff8 CR3 0x100000 (master)",
+        "CR2 is in the guard page of kernel stack 7, 0x8 bytes below its last byte",
+        "RSP is on kernel stack 7: 0x10000 of 0x10000 bytes in use",
+        "#0  0xffff_8000_0000_0042",
+        "#1  0xffff_8000_0000_0050 (by RBP)",
+        "    and 111 more from the same place",
+        "   --- interrupted ---",
+        "#113 0xffff_8000_0000_0099",
+        "    ends here: no unwind table is about it",
+        "next: `stacks`, `events last=20`",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_number_that_is_no_fault_is_refused() {
+    assert_eq!(
+        failed("fault 2"),
+        "fault: there is no fault 2; 3 to 4 are there\n"
+    );
+    let mut machine = Machine::full();
+    machine.faults = None;
+    assert_eq!(
+        output(&mut machine, "faults").0,
+        "faults: this target has no record of faults\n"
+    );
+}

@@ -1,0 +1,250 @@
+//! The report of a fault: the cause in a sentence, then everything that was known.
+//!
+//! It is the same for the kernel and for programs, and for a fault that has just come and one
+//! that is shown again. Nothing in it allocates or waits; raw addresses come before their names.
+
+use core::fmt::{self, Write};
+
+use machine::{AccessKind, Cause, Level, VirtAddr, bits, vectors};
+
+use crate::{FaultRecord, OnStack, Target};
+
+/// Writes the report of a fault, but for its first line's beginning (`fault: `, `fault 3: `), which
+/// tells who reports.
+///
+/// # Errors
+///
+/// Only those of `out`.
+pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
+    let cause = record.cause();
+    writeln!(out, "{cause}{}", Who(record))?;
+    what(record, out)?;
+    registers(record, out)?;
+    pointers(record, target, out)?;
+    if let Some(guard) = &record.guard {
+        write!(out, "CR2 is in the guard page of {guard}")?;
+        writeln!(out, ", {} below its last byte", Below(record, guard))?;
+    }
+    walk(record, &cause, out)?;
+    if let Some(stack) = &record.stack {
+        let used = stack.top.0.saturating_sub(record.registers.rsp);
+        let size = stack.top.0.saturating_sub(stack.bottom.0);
+        writeln!(
+            out,
+            "RSP is on {stack}: {used:#x} of {size:#x} bytes in use"
+        )?;
+    }
+    backtrace(record, out)?;
+    next(record, &cause, out)
+}
+
+/// `; in hello (pid 3)`.
+pub(crate) struct Who<'a>(pub(crate) &'a FaultRecord);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FaultRecord { pid, name, .. } = self.0;
+        let ring = self.0.registers.cs & 3;
+        match (pid, ring) {
+            (0, _) => write!(f, "; in the kernel"),
+            (_, 0) => write!(f, "; in the kernel, for {name} (pid {pid})"),
+            _ => write!(f, "; in {name} (pid {pid})"),
+        }
+    }
+}
+
+/// How far below the bottom of a stack CR2 is.
+struct Below<'a>(&'a FaultRecord, &'a OnStack);
+
+impl fmt::Display for Below<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let distance = self.1.bottom.0.wrapping_sub(self.0.registers.cr2);
+        write!(f, "{distance:#x} bytes")
+    }
+}
+
+impl fmt::Display for OnStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        match self.number {
+            Some(number) => write!(f, " {number}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Vector and error code, in words.
+fn what(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
+    const PAGE_FAULT: u8 = 14;
+    let FaultRecord { vector, error, .. } = *record;
+    write!(out, "{}, vector {vector}", vectors::name(vector))?;
+    if vectors::has_error_code(vector) {
+        write!(out, ", error code {error:#x}")?;
+    }
+    writeln!(out)?;
+    if vector == PAGE_FAULT {
+        let names = bits::PAGE_FAULT.names(error);
+        writeln!(out, "error code bits: {names}")?;
+    }
+    Ok(())
+}
+
+fn registers(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
+    let all = &record.registers;
+    writeln!(
+        out,
+        "RIP {} CS {:#x} RFLAGS {:#x} RSP {} SS {:#x}",
+        VirtAddr(all.rip),
+        all.cs,
+        all.rflags,
+        VirtAddr(all.rsp),
+        all.ss
+    )?;
+    write!(out, "CR2 {} CR3 {:#x}", VirtAddr(all.cr2), all.cr3)?;
+    match (record.is_master, record.pid) {
+        (true, _) => writeln!(out, " (master)")?,
+        (false, 0) => writeln!(out, " (neither the master nor a process's)")?,
+        (false, pid) => writeln!(out, " (pid {pid})")?,
+    }
+    for row in general(record).chunks(3) {
+        for (index, (name, value)) in row.iter().enumerate() {
+            let gap = if index == 0 { "" } else { " " };
+            write!(out, "{gap}{name:<3} {}", VirtAddr(*value))?;
+        }
+        writeln!(out)?;
+    }
+    if !record.code.bytes().is_empty() {
+        write!(out, "code at RIP:")?;
+        for byte in record.code.bytes() {
+            write!(out, " {byte:02x}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn general(record: &FaultRecord) -> [(&'static str, u64); 15] {
+    let all = &record.registers;
+    [
+        ("RAX", all.rax),
+        ("RBX", all.rbx),
+        ("RCX", all.rcx),
+        ("RDX", all.rdx),
+        ("RSI", all.rsi),
+        ("RDI", all.rdi),
+        ("RBP", all.rbp),
+        ("R8", all.r8),
+        ("R9", all.r9),
+        ("R10", all.r10),
+        ("R11", all.r11),
+        ("R12", all.r12),
+        ("R13", all.r13),
+        ("R14", all.r14),
+        ("R15", all.r15),
+    ]
+}
+
+/// The registers that point into a region with a name.
+fn pointers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
+    let regions = target.regions();
+    let all = &record.registers;
+    let first = [("CR2", all.cr2), ("RIP", all.rip), ("RSP", all.rsp)];
+    let mut lead = "regions: ";
+    for (name, value) in first.into_iter().chain(general(record)) {
+        let va = VirtAddr(value);
+        if name == "CR2" && record.vector != 14 {
+            continue;
+        }
+        if let Some(region) = regions.iter().find(|region| region.contains(va)) {
+            write!(out, "{lead}{name} {}", region.name)?;
+            lead = ", ";
+        }
+    }
+    match lead {
+        ", " => writeln!(out),
+        _ => Ok(()),
+    }
+}
+
+/// The walk of CR2 as it was, with a mark at the entry that decided.
+fn walk(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result {
+    let Some(walk) = &record.walk else {
+        return Ok(());
+    };
+    let decided: Option<Level> = match cause {
+        Cause::Refused(refused) => Some(refused.level),
+        _ => None,
+    };
+    for step in walk.steps() {
+        write!(
+            out,
+            "{:4} {} [{:3}] {:016x} ",
+            step.entry.level.name(),
+            step.table,
+            step.index,
+            step.entry.raw,
+        )?;
+        match step.entry.is_present() {
+            true => write!(out, "{}", step.entry.rights())?,
+            false => write!(out, "absent")?,
+        }
+        match decided == Some(step.entry.level) {
+            true => writeln!(out, "  <- decided")?,
+            false => writeln!(out)?,
+        }
+    }
+    Ok(())
+}
+
+fn backtrace(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
+    if record.calls.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "backtrace:")?;
+    let mut number = 0_u64;
+    for call in &record.calls {
+        if call.is_interrupted && number > 0 {
+            writeln!(out, "   --- interrupted ---")?;
+        }
+        write!(out, "#{number:<2} {}", call.rip)?;
+        writeln!(out, "{}", if call.is_guess { " (by RBP)" } else { "" })?;
+        number = number.saturating_add(1);
+        if call.repeats > 0 {
+            writeln!(out, "    and {} more from the same place", call.repeats)?;
+            number = number.saturating_add(call.repeats.into());
+        }
+    }
+    match record.ends.is_empty() {
+        true => Ok(()),
+        false => writeln!(out, "    ends here: {}", record.ends),
+    }
+}
+
+/// What to type next. The tables of a program that has died are gone, so it is asked of events.
+fn next(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "next: ")?;
+    if record.pid != 0 {
+        return writeln!(out, "`events pid={} last=20`", record.pid);
+    }
+    let refused = match cause {
+        Cause::Refused(refused) => Some((refused.access, refused.at)),
+        Cause::Stale { access, at } => Some((*access, *at)),
+        _ => None,
+    };
+    match (refused, cause) {
+        (Some((access, at)), _) => {
+            let letter = match access.kind {
+                AccessKind::Read => "r",
+                AccessKind::Write => "w",
+                AccessKind::Execute => "x",
+            };
+            let who = if access.user { "user" } else { "kernel" };
+            writeln!(out, "`can {letter} {who} {at} master`, `walk {at} master`")
+        }
+        (None, Cause::StackUsedUp { .. } | Cause::Double { .. }) => {
+            writeln!(out, "`stacks`, `events last=20`")
+        }
+        (None, Cause::Selector(_) | Cause::Gate { .. }) => writeln!(out, "`gdt`, `idt`, `tss`"),
+        _ => writeln!(out, "`events last=20`"),
+    }
+}
