@@ -10,7 +10,7 @@ use bootloader_api::BootInfo;
 use bootloader_api::info::{FrameBufferInfo, MemoryRegionKind};
 use machine::{PhysAddr, VirtAddr};
 use shell::{Shell, Sink};
-use spin::{Mutex, Once};
+use spin::{Mutex, MutexGuard, Once};
 
 use crate::arch::{cpu, descriptors, entry, features, user};
 use crate::attempts::LiveAttempts;
@@ -42,6 +42,9 @@ static SUMMARY: Once<Summary> = Once::new();
 /// Where the bootloader put the programs, and how many bytes there are.
 static RAMDISK: Once<Option<(u64, u64)>> = Once::new();
 static SHELL: Mutex<Shell> = Mutex::new(Shell::new());
+
+/// Room for the filters of pipes: `sort` and `tail` can keep 256 KiB.
+static SCRATCH: Mutex<[u8; (5 + 512) << 10]> = Mutex::new([0; _]);
 
 /// RFLAGS bits that SYSCALL clears: TF, IF, DF, NT, AC.
 const CLEARED_BY_SYSCALL: u64 = 0x4_4700;
@@ -175,7 +178,10 @@ extern "C" fn second_half() -> ! {
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
     cpu::interrupts_on();
     // The shell is the only user of this lock, for ever.
-    SHELL.lock().run(&mut kernel, &mut Consoles::new());
+    let mut shell = SHELL.lock();
+    let scratch = MutexGuard::leak(SCRATCH.lock());
+    shell.lend(scratch);
+    shell.run(&mut kernel, &mut Consoles::new());
     console::write(Sink::All, "the shell has ended\n");
     cpu::halt()
 }

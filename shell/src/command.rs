@@ -1,6 +1,6 @@
 //! What a command is, and what it gets.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use machine::{PhysAddr, Registers, VirtAddr};
 
@@ -9,7 +9,7 @@ use crate::editor::History;
 use crate::error::excerpt;
 use crate::grammar::expression::{Names, evaluate};
 use crate::grammar::word::Word;
-use crate::output::Output;
+use crate::output::{Mode, Output};
 use crate::process;
 use crate::record::Row;
 use crate::registers;
@@ -49,15 +49,18 @@ impl Command {
 /// A name and its arguments, with a blank between them where one belongs.
 #[derive(Clone, Copy)]
 pub(crate) struct Synopsis {
-    name: &'static str,
-    usage: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) usage: &'static str,
 }
 
 impl fmt::Display for Synopsis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let joined = self.usage.is_empty() || self.usage.starts_with("[/");
         let gap = if joined { "" } else { " " };
-        write!(f, "{}{gap}{}", self.name, self.usage)
+        // Padding is for the whole.
+        let mut text = heapless::String::<160>::new();
+        write!(text, "{}{gap}{}", self.name, self.usage)?;
+        f.pad(&text)
     }
 }
 
@@ -141,6 +144,17 @@ impl State {
     }
 }
 
+impl State {
+    /// How the output of a line reaches its reader, who is a person or not.
+    pub(crate) fn mode(&self, interactive: bool) -> Mode {
+        match (self.framed, interactive) {
+            (true, _) => Mode::Framed,
+            (false, true) => Mode::Paged,
+            (false, false) => Mode::Plain,
+        }
+    }
+}
+
 /// What a command works with.
 pub(crate) struct Context<'a> {
     pub(crate) target: &'a mut dyn Target,
@@ -152,6 +166,8 @@ pub(crate) struct Context<'a> {
     /// The process that the command is about: its registers and its root are meant where none
     /// are named.
     pub(crate) focus: Option<Pid>,
+    /// The command or filter that the last error came from, if that has a name.
+    pub(crate) blamed: Option<&'static str>,
 }
 
 impl Context<'_> {

@@ -1,9 +1,11 @@
 //! What Tab can offer, worked out from the line and, for programs, from the target.
 
-use crate::command::{ArgKind, Command, Synopsis};
+use crate::command::{ArgKind, Synopsis};
 use crate::commands::{self, COMMANDS};
 use crate::grammar::line::first_command;
+use crate::grammar::pipe::split;
 use crate::grammar::word::Word;
+use crate::pipe::{FILTERS, FilterHelp};
 use crate::{Target, registers};
 
 /// The roots that have names.
@@ -16,13 +18,14 @@ pub(crate) const LONGEST: usize = 64;
 pub(crate) struct Completion<'a> {
     typed: &'a str,
     offers: Offers,
-    command: Option<&'static Command>,
+    synopsis: Option<Synopsis>,
 }
 
 #[derive(Clone, Copy)]
 enum Offers {
     Nothing,
     Commands,
+    Filters,
     Registers,
     Programs,
     Words(&'static [&'static str]),
@@ -36,7 +39,26 @@ impl<'a> Completion<'a> {
         while let (_, Some(rest)) = first_command(command) {
             command = rest;
         }
-        Completion::of_command(command.trim_start(), 8)
+        match split(command) {
+            (_, None) => Completion::of_command(command.trim_start(), 8),
+            (_, Some(filters)) => Completion::of_filter(filters),
+        }
+    }
+
+    fn of_filter(text: &'a str) -> Completion<'a> {
+        let mut filter = text;
+        while let (_, Some(next)) = split(filter) {
+            filter = next;
+        }
+        let name = Word::first(filter).filter(|(_, rest)| !rest.is_empty());
+        let Some((name, rest)) = name else {
+            return Completion::new(filter, Offers::Filters, None);
+        };
+        let known = FILTERS.iter().find(|known| known.name == name.0);
+        let synopsis = known.map(FilterHelp::synopsis);
+        let kind = known.map_or(ArgKind::Any, |known| known.args);
+        let typed = rest.rsplit(char::is_whitespace).next().unwrap_or("");
+        Completion::of_argument(typed, kind, synopsis)
     }
 
     /// `nesting` bounds how many times a command may be the argument of another.
@@ -58,13 +80,13 @@ impl<'a> Completion<'a> {
             }
             match Word::first(rest) {
                 Some((_, after)) if !after.is_empty() => rest = after,
-                _ => return Completion::of_argument(rest, kind, command),
+                _ => return Completion::of_argument(rest, kind, Some(command.synopsis())),
             }
             position = position.saturating_add(1);
         }
     }
 
-    fn of_argument(typed: &'a str, kind: ArgKind, command: &'static Command) -> Completion<'a> {
+    fn of_argument(typed: &'a str, kind: ArgKind, synopsis: Option<Synopsis>) -> Completion<'a> {
         // Only the register of `($rsp+` is being typed, not the whole expression.
         let dollar = typed.rfind('$').and_then(|at| typed.get(at + 1..));
         let register = dollar.filter(|name| {
@@ -72,7 +94,7 @@ impl<'a> Completion<'a> {
                 .all(|c| c.is_alphanumeric() || c == '_' || c == '.')
         });
         if let Some(name) = register {
-            return Completion::new(name, Offers::Registers, Some(command));
+            return Completion::new(name, Offers::Registers, synopsis);
         }
         let offers = match kind {
             ArgKind::Any | ArgKind::Line => Offers::Nothing,
@@ -81,14 +103,14 @@ impl<'a> Completion<'a> {
             ArgKind::Command => Offers::Commands,
             ArgKind::Program => Offers::Programs,
         };
-        Completion::new(typed, offers, Some(command))
+        Completion::new(typed, offers, synopsis)
     }
 
-    fn new(typed: &'a str, offers: Offers, command: Option<&'static Command>) -> Self {
+    fn new(typed: &'a str, offers: Offers, synopsis: Option<Synopsis>) -> Self {
         Completion {
             typed,
             offers,
-            command,
+            synopsis,
         }
     }
 
@@ -139,12 +161,13 @@ impl<'a> Completion<'a> {
                 }
             }
             Offers::Commands => COMMANDS.iter().for_each(|command| all(&[command.name])),
+            Offers::Filters => FILTERS.iter().for_each(|filter| all(&[filter.name])),
             Offers::Registers => registers::each_name(self.typed, each),
         }
     }
 
-    /// The name and the arguments of the command whose argument is being typed.
+    /// The name and the arguments of the command or filter whose argument is being typed.
     pub(crate) fn usage(&self) -> Option<Synopsis> {
-        self.command.map(Command::synopsis)
+        self.synopsis
     }
 }

@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 
 use crate::command::{Command, Group};
 use crate::commands::COMMANDS;
+use crate::pipe;
 
 /// Writes `docs/commands.md`: Markdown, with every command by group.
 ///
@@ -18,6 +19,7 @@ pub fn commands(out: &mut dyn Write) -> fmt::Result {
         "Generated from the command table by `cargo xtask docs`; `help` shows the same text."
     )?;
     writeln!(out, "{INTRODUCTION}")?;
+    pipes(out)?;
     for group in Group::ALL {
         writeln!(out, "\n## {}\n", group.title())?;
         writeln!(out, "| command | what it does |")?;
@@ -66,11 +68,29 @@ always have all the fields that the tables below name, in this order. *hex* is a
 hex digits without leading zeros, for addresses, raw entries and registers. *number* is a JSON
 number, *text* a string, *flag* `true` or `false`; what does not apply is `null` where the table says
 so. What a command runs (`time`, `repeat`, `in`, `each`) writes its own objects in between. A command
-that prints nothing writes nothing. Errors are the same as ever. In quotes it is a word like any
+that prints nothing writes nothing; the filter `count` writes a row `count` with the number `lines`. Errors are the same as ever. In quotes it is a word like any
 other: `echo '--json'`.
 
 Output longer than the screen waits after each page: space for the next page, Enter for the next
 line, `a` for all of it, `q` to leave the rest.";
+
+/// What may stand behind a `|`.
+fn pipes(out: &mut dyn Write) -> fmt::Result {
+    writeln!(out, "\n## Pipes\n")?;
+    for paragraph in pipe::HELP.lines() {
+        writeln!(out, "{paragraph}\n")?;
+    }
+    writeln!(out, "| filter | what it leaves |")?;
+    writeln!(out, "|---|---|")?;
+    for filter in &pipe::FILTERS {
+        writeln!(out, "| `{}` | {} |", filter.synopsis(), filter.summary)?;
+    }
+    writeln!(out, "\n```")?;
+    for (line, why) in pipe::EXAMPLES {
+        writeln!(out, "{line:<40} # {why}")?;
+    }
+    writeln!(out, "```")
+}
 
 fn in_group(group: Group) -> impl Iterator<Item = &'static &'static Command> {
     COMMANDS

@@ -11,7 +11,9 @@ use machine::{Level, PhysAddr, Raised, ReadError, VirtError};
 use crate::commands;
 use crate::foretold::Foretold;
 use crate::grammar::expression::Comparison;
+use crate::pipe;
 use crate::process::{Named, Number as Processes};
+use crate::render::Size;
 use crate::{AttemptError, Exit, Pid, PowerError, ProcessError, SnapshotError, StackError};
 
 /// A piece of what was typed, short enough to be quoted in a message.
@@ -137,6 +139,16 @@ pub(crate) enum Error {
     Power(PowerError),
     /// Anything that needs no values to be said.
     Said(&'static str),
+    /// No filter has this name.
+    UnknownFilter(Excerpt),
+    /// A filter would have to keep more than so many bytes.
+    NoRoom(u64),
+    /// A line of more than so many bytes cannot be filtered.
+    LongLine(usize),
+    /// No line has so many columns.
+    NoColumn(u64),
+    /// No line is a record with this field.
+    NoField(Excerpt),
     /// Ctrl-C.
     Interrupted,
     /// The output ended: the reader left, or interrupted.
@@ -244,6 +256,28 @@ impl fmt::Display for Error {
                 write!(f, "the CPU does something else in {count} of {of} rows")
             }
             Error::Power(why) => write!(f, "{why}"),
+            Error::UnknownFilter(word) => {
+                write!(f, "no filter is called `{word}`; those are {}", pipe::Names)
+            }
+            Error::NoRoom(bytes) => {
+                let most = Size(*bytes);
+                write!(
+                    f,
+                    "the lines to keep are longer than {most}; nothing is shown"
+                )
+            }
+            Error::LongLine(most) => {
+                write!(f, "a line is longer than {most} bytes; it ends here")
+            }
+            Error::NoColumn(column) => {
+                write!(f, "no line has a column {column}; they count from 1")
+            }
+            Error::NoField(name) => {
+                write!(
+                    f,
+                    "no line has a field `{name}`; text has columns, 1, 2, ..."
+                )
+            }
             Error::Said(text) => f.write_str(text),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),
         }

@@ -31,6 +31,7 @@ mod grammar;
 mod judged;
 mod once;
 mod output;
+mod pipe;
 mod process;
 mod record;
 mod registers;

@@ -6,8 +6,10 @@ use crate::command::{Args, Command, Context};
 use crate::commands;
 use crate::error::excerpt;
 use crate::grammar::line::{check, first_command};
+use crate::grammar::pipe::split;
 use crate::grammar::word::Word;
 use crate::output::Ended;
+use crate::pipe;
 use crate::{Error, Status};
 
 /// How many commands may wait for each other (`repeat 2 time repeat 2 ...`). Each of them
@@ -53,15 +55,15 @@ fn run_one(context: &mut Context<'_>, text: &str) -> Status {
         (Error::Output, Some(Ended::Left)) => Status::Ok,
         (Error::Reported, _) if !interrupted => Status::Failed,
         (Error::Interrupted | Error::InterruptedRound(_) | Error::Output, _) => {
-            show(context, text, &error);
+            show(context, &error);
             Status::Interrupted
         }
         (Error::Reported, _) => {
-            show(context, text, &Error::Interrupted);
+            show(context, &Error::Interrupted);
             Status::Interrupted
         }
         _ => {
-            show(context, text, &error);
+            show(context, &error);
             Status::Failed
         }
     }
@@ -99,7 +101,7 @@ fn run_nested_line(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
             }
             Err(error) => {
                 if error != Error::Reported {
-                    show(context, command, &error);
+                    show(context, &error);
                 }
                 context.state.status = Status::Failed;
                 result = Err(Error::Reported);
@@ -109,7 +111,36 @@ fn run_nested_line(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
     result
 }
 
+/// Runs one command, with the filters behind it. Who failed, if anybody did, is then in
+/// [`Context::blamed`].
 fn dispatch(context: &mut Context<'_>, text: &str) -> Result<(), Error> {
+    let (text, filters) = split(text);
+    let name = name_of(text);
+    context.blamed = name;
+    let (command, mut args) = parse(text)?;
+    let inherited = context.out.is_json();
+    let json = inherited || args.take_json();
+    let pipe = match filters {
+        Some(filters) => Some(pipe::open(context, filters, json)?),
+        None => None,
+    };
+    context.out.set_json(json);
+    let result = match args.peek() {
+        Some(Word("--help")) => {
+            commands::help::describe(command, &mut context.out).map_err(Error::from)
+        }
+        _ => (command.run)(context, &mut args),
+    };
+    context.out.set_json(inherited);
+    // Commands inside it have left their names there.
+    context.blamed = name;
+    match pipe {
+        Some(pipe) => pipe.close(context, result),
+        None => result,
+    }
+}
+
+fn parse(text: &str) -> Result<(&'static Command, Args<'_>), Error> {
     let (name, rest) = Word::first(text).ok_or(Error::Missing("command"))?;
     let name = name.text()?;
     let (name, suffix) = match name.split_once('/') {
@@ -120,24 +151,7 @@ fn dispatch(context: &mut Context<'_>, text: &str) -> Result<(), Error> {
     if suffix.is_some() && !command.usage.starts_with("[/") {
         return Err(Error::Unknown(excerpt(text), "a command"));
     }
-    let mut args = Args::new(rest, suffix);
-    let inherited = context.out.is_json();
-    context.out.set_json(inherited || args.take_json());
-    let result = match args.peek() {
-        Some(Word("--help")) => {
-            commands::help::describe(command, &mut context.out).map_err(Error::from)
-        }
-        _ => (command.run)(context, &mut args),
-    };
-    context.out.set_json(inherited);
-    result
-}
-
-fn show(context: &mut Context<'_>, text: &str, error: &Error) {
-    context.out.error(&Named {
-        name: name_of(text),
-        error,
-    });
+    Ok((command, Args::new(rest, suffix)))
 }
 
 /// The full name of the command a text begins with; of an unknown one, nothing.
@@ -148,7 +162,12 @@ fn name_of(text: &str) -> Option<&'static str> {
     command.map(|command| command.name)
 }
 
-/// An error behind the name of the command it happened in.
+/// Shows an error behind the name of the command or filter in which it happened.
+pub(crate) fn show(context: &mut Context<'_>, error: &Error) {
+    let name = context.blamed;
+    context.out.error(&Named { name, error });
+}
+
 struct Named<'a> {
     name: Option<&'static str>,
     error: &'a Error,

@@ -2,7 +2,7 @@
 
 use crate::command::{Context, State};
 use crate::editor::{Editor, History, LINE_BYTES, Manner, Read};
-use crate::output::{Mode, Output};
+use crate::output::{Mode, Output, Room};
 use crate::run::run_line;
 use crate::{Error, Sink, Status, Target, Terminal, framing};
 
@@ -13,6 +13,7 @@ use crate::{Error, Sink, Status, Target, Terminal, framing};
 pub struct Shell {
     editor: Editor,
     session: Session,
+    scratch: &'static mut [u8],
 }
 
 /// What a line works with, apart from the editor that holds the line.
@@ -30,19 +31,30 @@ impl Shell {
                 history: History::new(),
                 state: State::new(),
             },
+            scratch: &mut [],
         }
+    }
+
+    /// Gives the session room for the filters of pipes (`map | sort 3`). Without any there are
+    /// none. Of what goes beyond 5 KiB, one filter can keep half, another one a quarter.
+    pub fn lend(&mut self, scratch: &'static mut [u8]) {
+        self.scratch = scratch;
     }
 
     /// Prompts, reads lines and runs them until the terminal has no more keys.
     ///
     /// The output is paged, unless it is framed.
     pub fn run(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
-        let Shell { editor, session } = self;
+        let Shell {
+            editor,
+            session,
+            scratch,
+        } = self;
         loop {
             let framed = session.state.framed;
             if !framed {
                 // Inside a frame they would be taken for a command's output.
-                let mut out = Output::new(terminal, Mode::Plain);
+                let mut out = Output::new(terminal, Mode::Plain, Room::default());
                 session.state.mentioned.report(target, &mut out);
             }
             let manner = Manner {
@@ -55,16 +67,15 @@ impl Shell {
                 Read::Closed => return,
                 Read::Abandoned => {}
                 Read::TooLong => {
-                    session.execute(
-                        line,
-                        Some(Error::LineTooLong(LINE_BYTES)),
-                        target,
-                        terminal,
-                        true,
-                    );
+                    let mode = session.state.mode(true);
+                    let out = Output::new(terminal, mode, Room::new(scratch));
+                    session.execute(line, Some(Error::LineTooLong(LINE_BYTES)), target, out);
                 }
                 Read::Line => {
-                    session.execute(line, None, target, terminal, true);
+                    session.history.push(line);
+                    let mode = session.state.mode(true);
+                    let out = Output::new(terminal, mode, Room::new(scratch));
+                    session.execute(line, None, target, out);
                 }
             }
         }
@@ -81,7 +92,9 @@ impl Shell {
     ) -> Status {
         let too_long = line.len() > LINE_BYTES;
         let refused = too_long.then_some(Error::LineTooLong(LINE_BYTES));
-        self.session.execute(line, refused, target, terminal, false)
+        let mode = self.session.state.mode(false);
+        let out = Output::new(terminal, mode, Room::new(self.scratch));
+        self.session.execute(line, refused, target, out)
     }
 }
 
@@ -92,25 +105,15 @@ impl Default for Shell {
 }
 
 impl Session {
-    fn execute(
-        &mut self,
+    fn execute<'a>(
+        &'a mut self,
         line: &str,
         refused: Option<Error>,
-        target: &mut dyn Target,
-        terminal: &mut dyn Terminal,
-        interactive: bool,
+        target: &'a mut dyn Target,
+        out: Output<'a>,
     ) -> Status {
         let Session { history, state } = self;
-        if interactive && refused.is_none() {
-            history.push(line);
-        }
         let framed = state.framed;
-        let mode = match (framed, interactive) {
-            (true, _) => Mode::Framed,
-            (false, true) => Mode::Paged,
-            (false, false) => Mode::Plain,
-        };
-        let out = Output::new(terminal, mode);
         let mut context = Context {
             target,
             out,
@@ -118,6 +121,7 @@ impl Session {
             history,
             depth: 0,
             focus: None,
+            blamed: None,
         };
         if framed {
             context.state.seq = context.state.seq.wrapping_add(1);

@@ -51,6 +51,8 @@ impl Simulated {
             target: Sample::new(),
             wire: Wire::default(),
         };
+        let scratch = vec![0; 64 << 10].into_boxed_slice();
+        simulated.shell.lend(Box::leak(scratch));
         simulated.send("framing on");
         simulated
     }

@@ -5,16 +5,18 @@ use core::fmt::{self, Write};
 use super::{COMMANDS, find};
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::pipe;
 
 pub(super) const COMMAND: Command = Command {
     name: "help",
     group: Group::Session,
-    usage: "[command]",
+    usage: "[command | pipes]",
     summary: "list the commands, or explain one",
     help: "Alone, lists the commands by group. With a name, shows how that command is used and examples of it; `NAME --help` does the same. A name may be shortened as long as it stays the only one, here and everywhere.",
     examples: &[
         ("help", "what there is"),
         ("help walk", "how to use `walk`"),
+        ("help pipes", "what stands behind a `|`"),
     ],
     rows: &[],
     args: &[ArgKind::Command],
@@ -26,6 +28,9 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Ok(list(&mut context.out)?);
     };
     args.done()?;
+    if word.text()? == PIPES {
+        return Ok(pipes(&mut context.out)?);
+    }
     Ok(describe(find(word.text()?)?, &mut context.out)?)
 }
 
@@ -36,7 +41,26 @@ fn list(out: &mut dyn Write) -> fmt::Result {
             writeln!(out, "  {:<9} {}", command.name, command.summary)?;
         }
     }
-    writeln!(out, "`help NAME` explains one; Tab completes")
+    writeln!(
+        out,
+        "`help NAME` explains one, `help pipes` what `|` does; Tab completes"
+    )
+}
+
+/// What is explained and is no command.
+const PIPES: &str = "pipes";
+
+/// Explains the filters.
+fn pipes(out: &mut dyn Write) -> fmt::Result {
+    writeln!(out, "pipes: output through filters")?;
+    writeln!(out, "usage: <command> | <filter> [| <filter>...]")?;
+    for paragraph in pipe::HELP.lines() {
+        wrap(paragraph, out)?;
+    }
+    for filter in &pipe::FILTERS {
+        writeln!(out, "  {:<25} {}", filter.synopsis(), filter.summary)?;
+    }
+    examples(&pipe::EXAMPLES, out)
 }
 
 /// Explains one command.
@@ -52,7 +76,11 @@ pub(crate) fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
     for paragraph in help.lines() {
         wrap(paragraph, out)?;
     }
-    for (line, why) in command.examples {
+    examples(command.examples, out)
+}
+
+fn examples(examples: &[(&str, &str)], out: &mut dyn Write) -> fmt::Result {
+    for (line, why) in examples {
         writeln!(out, "  {line:<34} # {why}")?;
     }
     Ok(())

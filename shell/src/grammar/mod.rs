@@ -2,4 +2,5 @@
 
 pub(crate) mod expression;
 pub(crate) mod line;
+pub(crate) mod pipe;
 pub(crate) mod word;

@@ -1,81 +1,45 @@
-//! Where commands write: to a person page by page, or to a program in frames.
+//! Where commands write: through the filters of a pipe, to a person page by page or to a
+//! program in frames.
 //!
 //! Commands write with `write!` and `?`. A write fails once the reader has left the pager
-//! or pressed Ctrl-C, and from then on every write fails, so a command unwinds from
-//! wherever it is and nothing more is shown.
+//! or pressed Ctrl-C, or once a filter wants no more lines, and from then on every write fails:
+//! so a command unwinds from wherever it is and nothing more is shown.
 
 mod escape;
+mod filter;
+mod key;
 mod page;
+mod pipe;
+mod sheet;
+mod store;
 mod typing;
 
 use core::fmt::{self, Write};
 
-use crate::framing::Checksum;
 use crate::record::Record;
-use crate::{Sink, Terminal};
+use crate::{Error, Terminal, Typed};
 
-use escape::{Escaped, for_each_escaped};
-
-/// How a command's output reaches its reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// To a person, who is asked at the end of each page.
-    Paged,
-    /// To whoever reads, without a pause.
-    Plain,
-    /// Plain to the screen; marked, escaped and counted to the wire.
-    Framed,
-}
-
-/// Why no more output is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The reader chose to stop reading.
-    Left,
-    /// Ctrl-C.
-    Interrupted,
-}
+pub(crate) use filter::{By, Filter};
+use pipe::Pipe;
+pub(crate) use pipe::Room;
+use sheet::Sheet;
+pub(crate) use sheet::{Ended, Mode};
+pub(crate) use typing::Pages;
 
 /// The writer that commands get.
 pub(crate) struct Output<'a> {
-    terminal: &'a mut dyn Terminal,
-    mode: Mode,
-    ended: Option<Ended>,
-    /// Columns written on the row the cursor is in.
-    column: usize,
-    /// Rows finished since the page began.
-    rows: usize,
-    /// Rows a page has; `None` once the reader wants no more pauses.
-    page: Option<usize>,
-    columns: usize,
+    sheet: Sheet<'a>,
+    pipe: Pipe<'a>,
     /// Whether commands write records.
     json: bool,
-    /// Of the frame: what its lines are, whether one is open.
-    sum: Checksum,
-    lines: u64,
-    open: bool,
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(terminal: &'a mut dyn Terminal, mode: Mode) -> Self {
-        let (columns, rows) = terminal.size();
-        let page = match mode {
-            // Two rows are the least that can show something above the question.
-            Mode::Paged if rows > 0 => Some(usize::from(rows.max(2)) - 1),
-            _ => None,
-        };
+    pub(crate) fn new(terminal: &'a mut dyn Terminal, mode: Mode, room: Room<'a>) -> Self {
         Output {
-            terminal,
-            mode,
-            ended: None,
-            column: 0,
-            rows: 0,
-            page,
-            columns: usize::from(columns).max(1),
+            sheet: Sheet::new(terminal, mode),
+            pipe: Pipe::new(room),
             json: false,
-            sum: Checksum::new(),
-            lines: 0,
-            open: false,
         }
     }
 
@@ -96,186 +60,119 @@ impl<'a> Output<'a> {
 
     /// Whether Ctrl-C has been pressed. For loops that may run long without a line of output.
     pub(crate) fn interrupted(&mut self) -> bool {
-        if self.ended.is_none() && self.terminal.interrupted() {
-            self.ended = Some(Ended::Interrupted);
-        }
-        self.ended == Some(Ended::Interrupted)
+        self.sheet.interrupted()
     }
 
-    /// Why writes fail, if they do.
+    /// Why writes fail, if they do because of the reader.
     pub(crate) fn ended(&self) -> Option<Ended> {
-        self.ended
+        self.sheet.ended()
     }
 
-    /// Sends terminal control to whoever sees one, past pages and frames.
+    /// Whether a filter wants no more lines, so that writes fail.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.pipe.has_enough()
+    }
+
+    /// How many filters there are.
+    pub(crate) fn filters(&self) -> usize {
+        self.pipe.len()
+    }
+
+    /// Puts a filter in front of those there are.
+    pub(crate) fn push_filter(&mut self, filter: Filter<'_>) -> Result<(), Error> {
+        self.finish_line();
+        self.pipe.push(filter)
+    }
+
+    /// Ends the newest filter: what it has kept goes on its way. The number of lines, if it is
+    /// one that counts them.
+    ///
+    /// # Errors
+    ///
+    /// It could not do what it is for, and passes nothing on.
+    pub(crate) fn end_filter(&mut self) -> Result<Option<u64>, Error> {
+        self.finish_line();
+        self.pipe.pop(&mut self.sheet)
+    }
+
+    /// Takes off the newest filter, and with it all that it has kept.
+    pub(crate) fn discard_filter(&mut self) {
+        self.pipe.discard();
+    }
+
+    /// Sends terminal control to whoever sees one, past filters, pages and frames.
     pub(crate) fn control(&mut self, text: &str) {
-        let sink = match self.mode {
-            Mode::Framed => Sink::Screen,
-            _ => Sink::All,
-        };
-        self.terminal.write(sink, text);
+        self.sheet.control(text);
     }
 
     /// Lets the next command of the line be read, if the reader only left the last one.
     pub(crate) fn next_command(&mut self) {
-        if self.ended == Some(Ended::Left) {
-            self.ended = None;
-            self.rows = 0;
-        }
+        self.sheet.next_command();
     }
 
     /// Starts a new line if one has been begun: after output without a line feed.
     pub(crate) fn finish_line(&mut self) {
-        if core::mem::take(&mut self.column) > 0 {
-            self.control("\n");
+        // Whoever wants no more lines does not want this one either.
+        let _ = self.pipe.finish_line(&mut self.sheet);
+        if self.pipe.len() == 0 {
+            self.sheet.finish_line();
         }
-        self.close();
     }
 
-    /// Shows the message of a failed command, even when output has ended.
+    /// Shows the message of a failed command, past filters and even when output has ended.
     pub(crate) fn error(&mut self, message: &dyn fmt::Display) {
         self.finish_line();
-        self.control("\x1b[31m");
-        // Neither of the two writers fails.
-        let _ = write!(Visible(self), "{message}");
-        self.control("\x1b[0m\n");
-        self.column = 0;
-        if self.mode == Mode::Framed {
-            let _ = write!(Marked(self, '!'), "{message}");
-            self.close();
-        }
+        self.sheet.error(message);
     }
 
     /// Begins a frame.
     pub(crate) fn begin_frame(&mut self, seq: u64, line: &str) {
-        let mut wire = Bare(self);
-        let _ = write!(wire, "@begin {seq} {}", Escaped(line));
-        self.terminal.write(Sink::Wire, "\n");
+        self.sheet.begin_frame(seq, line);
     }
 
     /// Tells the wire that frames begin.
     pub(crate) fn announce(self, version: u32, build: &str) {
-        let mut out = self;
-        let _ = writeln!(Bare(&mut out), "@framed {version} build={build}");
+        self.sheet.announce(version, build);
     }
 
     /// Ends it.
     pub(crate) fn end_frame(&mut self, seq: u64, status: crate::Status) {
-        self.finish_line();
-        let (lines, crc) = (self.lines, self.sum.value());
-        let mut wire = Bare(self);
-        let _ = writeln!(
-            wire,
-            "@end {seq} lines={lines} crc={crc:08x} status={status}"
-        );
+        self.sheet.end_frame(seq, status);
     }
 
-    fn visible(&mut self, text: &str) -> fmt::Result {
-        write!(Unpaged(self), "{}", Escaped(text))
+    /// The next key if there is one already. Ctrl-C is not a key: it ends the output.
+    pub(crate) fn poll(&mut self) -> Typed {
+        self.sheet.poll()
     }
 
-    /// Text of a frame, without line feeds: onto an open line, which it opens with `marker`.
-    fn frame(&mut self, marker: char, text: &str) {
-        if !self.open {
-            self.open = true;
-            self.lines = self.lines.saturating_add(1);
-            self.bytes(marker.encode_utf8(&mut [0; 4]));
-        }
-        self.bytes(text);
+    /// Shows a character that was typed. Programs that read frames do not get it: they know
+    /// what they sent.
+    pub(crate) fn echo(&mut self, c: char) {
+        self.sheet.echo(c);
     }
 
-    fn bytes(&mut self, text: &str) {
-        self.sum.add(text.as_bytes());
-        self.terminal.write(Sink::Wire, text);
+    /// Takes back the last characters shown so.
+    pub(crate) fn rub_out(&mut self, count: usize) {
+        self.sheet.rub_out(count);
     }
 
-    fn close(&mut self) {
-        if core::mem::take(&mut self.open) {
-            self.bytes("\n");
-        }
+    /// Pauses no more at the end of a page; what [`pause_again`](Output::pause_again) needs to
+    /// do so once more.
+    pub(crate) fn without_pauses(&mut self) -> Pages {
+        self.sheet.without_pauses()
     }
 
-    /// One piece of output without a line feed, and then one if `ends`.
-    fn piece(&mut self, text: &str, ends: bool) -> fmt::Result {
-        if !text.is_empty() || ends {
-            self.pause()?;
-        }
-        self.visible(text)?;
-        if self.mode == Mode::Framed && (!text.is_empty() || (ends && !self.open)) {
-            write!(Marked(self, '|'), "{text}")?;
-        }
-        if ends {
-            self.control("\n");
-            self.close();
-            // A terminal that wraps makes several rows of a long line.
-            let rows = self.column.max(1).div_ceil(self.columns);
-            self.rows = self.rows.saturating_add(rows);
-            self.column = 0;
-            if self.interrupted() {
-                return Err(fmt::Error);
-            }
-        }
-        Ok(())
+    /// Pauses as before; a new page begins here.
+    pub(crate) fn pause_again(&mut self, pages: Pages) {
+        self.sheet.pause_again(pages);
     }
 }
 
 impl Write for Output<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.ended.is_some() {
-            return Err(fmt::Error);
+        match self.pipe.len() {
+            0 => self.sheet.write_str(text),
+            _ => self.pipe.write(text, &mut self.sheet),
         }
-        for line in text.split_inclusive('\n') {
-            match line.strip_suffix('\n') {
-                Some(line) => self.piece(line, true)?,
-                None => self.piece(line, false)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Writes to the terminal whatever has ended, and counts columns.
-struct Unpaged<'o, 'a>(&'o mut Output<'a>);
-
-impl Write for Unpaged<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.control(text);
-        self.0.column = self.0.column.saturating_add(text.chars().count());
-        Ok(())
-    }
-}
-
-/// Writes to the terminal with control characters escaped: what was read or typed may hold
-/// some, and a terminal would obey them.
-struct Visible<'o, 'a>(&'o mut Output<'a>);
-
-impl Write for Visible<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.visible(text)
-    }
-}
-
-/// Writes to the wire as it is.
-struct Bare<'o, 'a>(&'o mut Output<'a>);
-
-impl Write for Bare<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.terminal.write(Sink::Wire, text);
-        Ok(())
-    }
-}
-
-/// Writes a line of a frame, control characters escaped.
-struct Marked<'o, 'a>(&'o mut Output<'a>, char);
-
-impl Write for Marked<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let marker = self.1;
-        // An empty text still opens its line.
-        self.0.frame(marker, "");
-        for_each_escaped(text, &mut |piece| {
-            self.0.frame(marker, piece);
-            Ok(())
-        })
     }
 }

@@ -2,14 +2,15 @@
 
 use core::fmt;
 
-use super::{Ended, Output};
+use super::Ended;
+use super::sheet::Sheet;
 use crate::Key;
 
 /// What the pager asks, where there is room.
 const QUESTION: &str = "-- more -- (space page, Enter line, q quit, a all)";
 const QUESTION_COLUMNS: usize = QUESTION.len();
 
-impl Output<'_> {
+impl Sheet<'_> {
     /// At the end of a page, asks. Only when there is more to show: so a command that
     /// fills the page exactly does not leave a question behind.
     pub(super) fn pause(&mut self) -> fmt::Result {

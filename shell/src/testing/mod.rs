@@ -96,10 +96,17 @@ impl Terminal for Scripted {
     }
 }
 
+/// A shell with room for filters.
+pub(crate) fn shell() -> Shell {
+    let mut shell = Shell::new();
+    shell.lend(Box::leak(vec![0; 64 << 10].into_boxed_slice()));
+    shell
+}
+
 /// What one line prints, without colours, and its status.
 pub(crate) fn output(machine: &mut Machine, line: &str) -> (String, Status) {
     let mut terminal = Scripted::new(200, 50);
-    let status = Shell::new().execute(line, machine, &mut terminal);
+    let status = shell().execute(line, machine, &mut terminal);
     let text = terminal.wire.replace("\x1b[31m", "").replace("\x1b[0m", "");
     (text, status)
 }

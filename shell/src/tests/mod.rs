@@ -2,6 +2,7 @@
 
 mod frames;
 mod pages;
+mod pipes;
 mod rough;
 
 use crate::testing::{Machine, Scripted, output};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::testing::{Machine, Scripted, output};
-use crate::{Decoder, Shell};
+use crate::Decoder;
+use crate::testing::{Machine, Scripted, output, shell};
 
 /// Bytes as they come from a line: text, garbage, and pieces of things.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -64,6 +64,13 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         "a",
         "--help",
         "--json",
+        "|",
+        " | head 2",
+        " | grep -i 0",
+        "|count",
+        " | sort 2 ",
+        " | tail 3",
+        " | gerp",
         "/",
         "/16g",
         "repeat 3 ",
@@ -98,7 +105,7 @@ proptest! {
         machine.cycles = Some(0);
         let mut terminal = Scripted::new(columns.max(8), rows).keys(keys);
         terminal.size = (columns, rows);
-        let mut shell = Shell::new();
+        let mut shell = shell();
         shell.run(&mut machine, &mut terminal);
         prop_assert!(terminal.wire.contains("the\\ next\\ command\n"), "{}", terminal.wire);
     }

@@ -13,7 +13,15 @@ const BATCH: usize = 200;
 const SEED: u64 = 0x2026;
 
 /// Words that make random lines reach deep into the commands. None can end the guest.
-const WORDS: [&str; 48] = [
+const WORDS: [&str; 56] = [
+    "--json",
+    "|",
+    "| head 3",
+    "| tail 3",
+    "| count",
+    "| grep 0",
+    "| sort 2",
+    "| skip",
     "walk",
     "map",
     "regs",
