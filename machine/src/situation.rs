@@ -25,6 +25,10 @@ pub struct Situation {
     pub ldtr: Selector,
     /// TR's selector.
     pub tr: Selector,
+    /// Where the task state segment is, as TR has it since it was loaded.
+    pub tss: TablePointer,
+    /// RSP0 as it will be, where that is not what the task state segment holds now.
+    pub rsp0: Option<VirtAddr>,
     /// NT in the RFLAGS of now, which IRETQ refuses.
     pub nested: bool,
 }
@@ -50,7 +54,8 @@ pub enum NoDescriptor {
 }
 
 impl Situation {
-    /// That of these registers, under the tables at `root`.
+    /// That of these registers, under the tables at `root`. Where the task state segment is
+    /// remains to be said: see [`with_tss`](Situation::with_tss).
     pub const fn new(paging: Paging, root: PhysAddr, registers: &Registers) -> Situation {
         const NT: u64 = 1 << 14;
         Situation {
@@ -61,7 +66,35 @@ impl Situation {
             idtr: registers.idtr,
             ldtr: Selector(registers.ldtr),
             tr: Selector(registers.tr),
+            tss: TablePointer { base: 0, limit: 0 },
+            rsp0: None,
             nested: registers.rflags & NT != 0,
+        }
+    }
+
+    /// The same, with the task state segment that TR names. The CPU read its descriptor when TR
+    /// was loaded; here it is read through the tables at `present`, the ones in use.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no descriptor.
+    pub fn with_tss(
+        self,
+        memory: &mut dyn PhysMemory,
+        present: PhysAddr,
+    ) -> Result<Situation, NoDescriptor> {
+        let here = Situation {
+            root: present,
+            ..self
+        };
+        let segment = here.system(memory, self.tr)?;
+        let tss = TablePointer {
+            base: segment.base,
+            limit: u16::try_from(segment.limit).unwrap_or(u16::MAX),
+        };
+        match segment.kind {
+            SegmentKind::Tss { .. } => Ok(Situation { tss, ..self }),
+            _ => Err(NoDescriptor::BeyondLimit),
         }
     }
 
