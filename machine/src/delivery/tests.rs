@@ -76,11 +76,9 @@ fn map(machine: &mut Simulated, va: u64, flags: u64) {
     machine.map(VirtAddr(va), physical(va), PageSize::Size4K, flags);
     machine.add_ram(physical(va), 0x1000);
     // None of it is the user's.
-    for (table, level) in [(0x1000, Level::Pml4)] {
-        let at = PhysAddr(table + level.index(VirtAddr(va)) as u64 * 8);
-        let raw = machine.read_u64(at).expect("a table");
-        machine.write_u64(at, raw & !Entry::USER);
-    }
+    let at = PhysAddr(0x1000 + Level::Pml4.index(VirtAddr(va)) as u64 * 8);
+    let raw = machine.read_u64(at).expect("a table");
+    machine.write_u64(at, raw & !Entry::USER);
 }
 
 fn gate(machine: &mut Simulated, vector: u64, entry: u64, ist: u64) {
