@@ -5,7 +5,7 @@ use core::fmt::{self, Write as _};
 
 use machine::{Hole, HoleWhy, Kind, Leaf, Run, Step};
 
-use crate::abilities::{StackKind, StackPlace};
+use crate::abilities::{Place, StackKind, StackPlace, StackState};
 use crate::output::Output;
 use crate::record::{Record, Row, hex, number, text};
 
@@ -342,6 +342,29 @@ impl fmt::Display for StackName<'_> {
         match self.0.owner {
             Some(pid) => write!(f, " (pid {pid})"),
             None => Ok(()),
+        }
+    }
+}
+
+/// What the layout has somewhere, in words.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout(pub(crate) Place);
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Place::Nothing => f.write_str("nothing"),
+            Place::Physmap(at) => write!(f, "{at}"),
+            Place::Device => f.write_str("a device"),
+            Place::Memory(owner) => write!(f, "{owner}"),
+            Place::Stack(place) => {
+                let name = StackName(&place);
+                match (place.is_guard, place.state) {
+                    (true, _) => write!(f, "the guard page of {name}"),
+                    (false, StackState::Live) => write!(f, "{name}"),
+                    (false, _) => write!(f, "{name}, which is {}", place.state.name()),
+                }
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod echo;
 mod eval;
 mod events;
 mod faults;
+mod frame;
 mod frames;
 mod framing;
 mod gdt;
@@ -40,6 +41,7 @@ mod tss;
 mod version;
 mod wait;
 mod walk;
+mod whatis;
 mod x;
 
 #[cfg(test)]
@@ -60,6 +62,8 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &tables::COMMAND,
     &x::COMMAND,
     &frames::COMMAND,
+    &frame::COMMAND,
+    &whatis::COMMAND,
     &regs::COMMAND,
     &cr::COMMAND,
     &gdt::COMMAND,

@@ -343,7 +343,7 @@ fn tab_completes_commands_and_arguments() {
         ("walk $ri\t", "walk $rip"),
         ("walk ($rsp + $cr\t", "walk ($rsp + $cr"),
         ("walk 1; fra\t", "walk 1; fram"),
-        ("walk 1; frame\t", "walk 1; frames "),
+        ("walk 1; frames\t", "walk 1; frames "),
         ("help wal\t", "help walk "),
         ("repeat 3 time wal\t", "repeat 3 time walk "),
         ("repeat 3 walk $ri\t", "repeat 3 walk $rip"),

@@ -6,6 +6,7 @@ mod background;
 mod books;
 mod compare;
 mod faults;
+mod frame;
 mod json;
 mod memory;
 mod processes;
@@ -76,7 +77,7 @@ fn a_mistake_is_one_line_in_words() {
             "no command is called `wlak`; did you mean `walk`?",
         ),
         ("mp", "no command is called `mp`; did you mean `map`?"),
-        ("fram", "`fram` could be `frames` or `framing`"),
+        ("fram", "`fram` could be `frames`, `frame` or `framing`"),
         ("r", "`r` could be `regs`, `repeat` or `reboot`"),
         ("e", "`e` could be `events`, `each`, `eval`, ..."),
         (

@@ -4,9 +4,9 @@ use core::fmt;
 
 use machine::{Level, PhysAddr, Present, VirtAddr};
 
-use crate::abilities::{FrameOwner, Place, StackState};
+use crate::abilities::{FrameOwner, Place};
 use crate::commands::roots::Tree;
-use crate::render::{Count, StackName};
+use crate::render::{Count, Layout};
 
 /// A disagreement.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,28 +161,6 @@ impl fmt::Display for What {
                 "{owner}: {}, but those in use have {expected} pages",
                 Count(*found, "frame")
             ),
-        }
-    }
-}
-
-/// What the layout has somewhere, in words.
-struct Layout(Place);
-
-impl fmt::Display for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Place::Nothing => f.write_str("nothing"),
-            Place::Physmap(at) => write!(f, "{at}"),
-            Place::Device => f.write_str("a device"),
-            Place::Memory(owner) => write!(f, "{owner}"),
-            Place::Stack(place) => {
-                let name = StackName(&place);
-                match (place.is_guard, place.state) {
-                    (true, _) => write!(f, "the guard page of {name}"),
-                    (false, StackState::Live) => write!(f, "{name}"),
-                    (false, _) => write!(f, "{name}, which is {}", place.state.name()),
-                }
-            }
         }
     }
 }
