@@ -62,7 +62,9 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
     if attempt::caught(frame, cr2) {
         return;
     }
-    if !frame.is_from_user() {
+    // An NMI in an attempt at CPL 3 goes back with the flags it came with: `process::leave`
+    // would set IF.
+    if !frame.is_from_user() || attempt::is_under_way() {
         return from_kernel(vector, frame, cr2);
     }
     // SYSCALL pushes nothing: the CS in its frame is the stub's, and proves nothing.

@@ -14,7 +14,7 @@
 //! and everything it needs is mapped in the tables of an attempt, too. An attempt is no event:
 //! hundreds of thousands of them would leave nothing else in the ring. `irq` counts its traps.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use machine::{Access, AccessKind, Controls, PhysAddr, VirtAddr};
@@ -157,7 +157,7 @@ pub(crate) fn make(scratch: &Scratch, access: Access, controls: Controls) -> (Ou
         ..frame_in_ring(access.user)
     };
     cpu::without_interrupts(|| {
-        let before = descriptors::set_rsp0(top);
+        let (before, cr2) = (descriptors::set_rsp0(top), cpu::cr2());
         INSTRUCTION.store(instruction, Ordering::Relaxed);
         DONE.store(done, Ordering::Relaxed);
         under(scratch, controls, || {
@@ -168,6 +168,8 @@ pub(crate) fn make(scratch: &Scratch, access: Access, controls: Controls) -> (Ou
             unsafe { ringwalk_attempt(&raw const frame) };
         });
         descriptors::set_rsp0(before);
+        // SAFETY: CR2 has no effect; it only keeps the address of the last fault.
+        unsafe { asm!("mov cr2, {}", in(reg) cr2, options(nomem, nostack, preserves_flags)) };
     });
     (outcome(), VirtAddr(instruction))
 }
@@ -248,6 +250,11 @@ fn set(cr0: u64, new_cr0: u64, cr4: u64, new_cr4: u64, efer: u64, new_efer: u64)
         // without bit 63: they mean the same with NXE and without.
         unsafe { Efer::write_raw(new_efer) };
     }
+}
+
+/// Whether an attempt is under way: a trap from ring 3 that is not its end is no process's then.
+pub(crate) fn is_under_way() -> bool {
+    UNDER_WAY.load(Ordering::Relaxed)
 }
 
 /// Called first of all with every trap: whether it is the end of an attempt. If so `frame`

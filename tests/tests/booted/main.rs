@@ -205,6 +205,7 @@ fn main() -> Result<()> {
             ("the_default_cpu_model", machines::default_cpu),
             ("crashes_are_reported", machines::crashes_are_reported),
             ("prove_on_the_default_cpu", access::prove_on_the_default_cpu),
+            ("prove_takes_nmis", access::prove_takes_nmis),
             ("memory_sizes", machines::memory_sizes),
             ("an_nmi_is_noted_and_survived", machines::nmi),
             ("a_backtrace_of_a_panic", backtrace::of_a_panic),
