@@ -7,6 +7,7 @@
 use core::fmt;
 
 use machine::{PhysAddr, VirtAddr, VirtError};
+use shell::Call;
 use unwinder::{Image, Registers, Stop};
 
 use crate::arch::cpu;
@@ -20,17 +21,6 @@ use crate::{process, target};
 /// no more.
 const LINES: usize = 32;
 const MOST: usize = 4096;
-
-/// One function of a backtrace.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call {
-    /// The instruction it was at, or the one after its call.
-    pub(crate) rip: VirtAddr,
-    /// It did not call what is below: it was interrupted.
-    pub(crate) is_interrupted: bool,
-    /// Found by RBP alone, since no table is about it.
-    pub(crate) is_guess: bool,
-}
 
 /// A walk up the stack.
 pub(crate) struct Backtrace {
@@ -119,6 +109,7 @@ impl Iterator for Backtrace {
             rip,
             is_interrupted: self.is_interrupted,
             is_guess: self.is_guess,
+            repeats: 0,
         };
         self.stop = self.step(rip).err();
         Some(call)

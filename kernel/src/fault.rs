@@ -1,24 +1,19 @@
 //! Every interrupt and exception, and the report of those that end the kernel.
 //!
-//! The report allocates nothing, takes no lock, and prints raw values before anything that
-//! could itself fail.
+//! The report allocates nothing and waits for no lock.
 
-use core::fmt::{self, Write as _};
+use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use machine::{Access, AccessKind, Controls, VirtAddr, bits, vectors};
+use machine::{VirtAddr, vectors};
 
 use crate::arch::descriptors::SYSTEM_CALL;
 use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
-use crate::arch::{attempt, cpu, snapshot};
-use crate::backtrace::{self, Backtrace};
+use crate::arch::{attempt, cpu};
 use crate::console::emergency;
 use crate::devices::timer;
 use crate::events::{self, Kind};
-use crate::memory::layout::PAGE;
-use crate::memory::physmap::LiveMemory;
-use crate::memory::stacks;
-use crate::{input, panic, process, target};
+use crate::{faults, input, panic, process};
 
 const DEBUG: u8 = 1;
 const NMI: u8 = 2;
@@ -27,10 +22,6 @@ const DOUBLE_FAULT: u8 = 8;
 const INVALID_TSS: u8 = 10;
 const PAGE_FAULT: u8 = 14;
 const MACHINE_CHECK: u8 = 18;
-/// Bits of a page fault's error code.
-const WRITE: u64 = 1 << 1;
-const USER: u64 = 1 << 2;
-const FETCH: u64 = 1 << 4;
 
 /// Reports under way: a fault inside a report must not start another.
 static REPORTING: AtomicU32 = AtomicU32::new(0);
@@ -148,142 +139,7 @@ fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
         );
         panic::stop();
     }
-    let _ = print(&mut out, vector, frame, cr2);
-    let _ = backtrace::write(
-        &mut out,
-        Backtrace::of_trap(frame, process::unwind_tables()),
-    );
+    let record = faults::record(vector, frame, cr2);
+    let _ = faults::report(&record, &mut out);
     panic::stop()
-}
-
-fn print(out: &mut dyn fmt::Write, vector: u8, frame: &TrapFrame, cr2: u64) -> fmt::Result {
-    writeln!(
-        out,
-        "\nfault: {}, vector {vector}{}",
-        vectors::name(vector),
-        ErrorCode(vector, frame.error)
-    )?;
-    writeln!(
-        out,
-        "RIP {} CS {:#x} RFLAGS {:#x} RSP {} SS {:#x}",
-        VirtAddr(frame.rip),
-        frame.cs,
-        frame.rflags,
-        VirtAddr(frame.rsp),
-        frame.ss
-    )?;
-    writeln!(out, "CR2 {} CR3 {:#x}", VirtAddr(cr2), cpu::cr3())?;
-    let general = [
-        ("RAX", frame.rax),
-        ("RBX", frame.rbx),
-        ("RCX", frame.rcx),
-        ("RDX", frame.rdx),
-        ("RSI", frame.rsi),
-        ("RDI", frame.rdi),
-        ("RBP", frame.rbp),
-        ("R8 ", frame.r8),
-        ("R9 ", frame.r9),
-        ("R10", frame.r10),
-        ("R11", frame.r11),
-        ("R12", frame.r12),
-        ("R13", frame.r13),
-        ("R14", frame.r14),
-        ("R15", frame.r15),
-    ];
-    for row in general.chunks(3) {
-        for (name, value) in row {
-            write!(out, "{name} {} ", VirtAddr(*value))?;
-        }
-        writeln!(out)?;
-    }
-    if let Some((name, number)) = stacks::guard_at(cr2)
-        && (vector == DOUBLE_FAULT || vector == PAGE_FAULT)
-    {
-        write!(out, "CR2 is in the guard page of {name} stack {number}")?;
-        // A push below the stack, not a stray pointer: RSP is there, too.
-        let used_up = frame.rsp.abs_diff(cr2) <= 2 * PAGE;
-        writeln!(
-            out,
-            "{}",
-            if used_up {
-                ": the stack is used up"
-            } else {
-                ""
-            }
-        )?;
-    }
-    if vector == PAGE_FAULT {
-        explain_page_fault(out, frame, cr2)?;
-    }
-    Ok(())
-}
-
-/// The error code in words, and the walk the CPU made.
-fn explain_page_fault(out: &mut dyn fmt::Write, frame: &TrapFrame, cr2: u64) -> fmt::Result {
-    let va = VirtAddr(cr2);
-    let mut regions = crate::memory::layout::regions().iter();
-    let names = bits::PAGE_FAULT.names(frame.error);
-    write!(out, "page fault ({names}) at {va}")?;
-    match regions.find(|region| region.contains(va)) {
-        Some(region) => writeln!(out, " in {}", region.name)?,
-        None => writeln!(out)?,
-    }
-    let root = machine::PhysAddr(cpu::cr3());
-    let walk = machine::walk(&mut LiveMemory, &target::paging(), root, va);
-    for step in walk.steps() {
-        write!(
-            out,
-            "{:4} {} [{:3}] {:016x} ",
-            step.entry.level.name(),
-            step.table,
-            step.index,
-            step.entry.raw,
-        )?;
-        match step.entry.is_present() {
-            true => writeln!(out, "{}", step.entry.rights())?,
-            false => writeln!(out, "absent")?,
-        }
-    }
-    let access = Access {
-        kind: match frame.error {
-            error if error & FETCH != 0 => AccessKind::Execute,
-            error if error & WRITE != 0 => AccessKind::Write,
-            _ => AccessKind::Read,
-        },
-        user: frame.error & USER != 0,
-    };
-    // What the tables say now; a stale translation would make the two disagree.
-    let controls = Controls::from_registers(&snapshot::registers());
-    match walk.end() {
-        machine::End::Mapped { at, rights, .. } => write!(out, "{va} -> {at} {rights}")?,
-        end => write!(out, "{va}: {end}")?,
-    }
-    writeln!(out, "; {}", Judged(machine::judge(&walk, access, controls)))
-}
-
-/// The error code, of vectors that have one.
-struct ErrorCode(u8, u64);
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match vectors::has_error_code(self.0) {
-            true => write!(f, ", error code {:#x}", self.1),
-            false => Ok(()),
-        }
-    }
-}
-
-/// A verdict in words, beside the fault that has happened.
-struct Judged(machine::Verdict);
-
-impl fmt::Display for Judged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.error_code() {
-            Some(code) => write!(f, "the tables forbid it, error code {code:#x}"),
-            None if self.0.is_allowed() == Some(true) => {
-                f.write_str("the tables allow it: the CPU used an older translation")
-            }
-            None => f.write_str("the tables do not say"),
-        }
-    }
 }

@@ -20,6 +20,7 @@ mod crash;
 mod devices;
 mod events;
 mod fault;
+mod faults;
 mod image;
 mod input;
 mod memory;

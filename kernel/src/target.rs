@@ -4,8 +4,9 @@ use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
-    Attempts, Clock, Cpu, Crash, Event, Events, FrameInfo, FrameTotals, Frames, Interrupts, Lines,
-    Place, Power, PowerError, Processes, Region, Snapshots, Stacks, Target,
+    Attempts, Clock, Cpu, Crash, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
+    Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots, Stacks,
+    Target,
 };
 use spin::Once;
 
@@ -19,7 +20,7 @@ use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::{layout, master};
 use crate::process::{self, LiveProcesses};
-use crate::{events, fault, image};
+use crate::{events, fault, faults, image};
 
 static PAT: Once<u64> = Once::new();
 
@@ -112,6 +113,10 @@ impl Target for LiveKernel {
 
     fn attempts(&mut self) -> Option<&mut dyn Attempts> {
         Some(&mut self.attempts)
+    }
+
+    fn faults(&mut self) -> Option<&mut dyn Faults> {
+        Some(self)
     }
 
     fn crash(&mut self) -> Option<&mut dyn Crash> {
@@ -219,6 +224,20 @@ impl Events for LiveKernel {
 
     fn cost(&mut self) -> Option<u64> {
         Some(events::cost())
+    }
+}
+
+impl Faults for LiveKernel {
+    fn oldest(&mut self) -> u64 {
+        faults::bounds().0
+    }
+
+    fn newest(&mut self) -> u64 {
+        faults::bounds().1
+    }
+
+    fn get(&mut self, seq: u64) -> Option<FaultRecord> {
+        faults::get(seq)
     }
 }
 

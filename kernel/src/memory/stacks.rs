@@ -7,7 +7,7 @@
 use core::fmt;
 
 use machine::{End, Level, Mapping, PageSize, PhysAddr, PhysMemory, VirtAddr};
-use shell::{StackKind, StackPlace, StackState};
+use shell::{OnStack, StackKind, StackPlace, StackState};
 use spin::Mutex;
 
 use super::frames::{self, Owner};
@@ -17,6 +17,7 @@ use super::layout::{
 };
 use super::tables::{MapError, Tables};
 use super::{master, physmap};
+use crate::arch::descriptors;
 use crate::target;
 
 /// A stack: `bottom` is its lowest mapped byte, `top` the address just above it.
@@ -68,7 +69,7 @@ impl Place {
 }
 
 /// IST stacks there are.
-const IST_COUNT: u64 = crate::arch::descriptors::IST_STACKS.len() as u64;
+const IST_COUNT: u64 = descriptors::IST_STACKS.len() as u64;
 /// Places there may be: past the 4 GiB mark.
 const PLACES: usize = 1 << 16;
 /// What every byte of a kernel stack is before it is used.
@@ -210,21 +211,41 @@ pub(crate) fn ist_stack(index: u64) -> Stack {
     }
 }
 
-/// Whose guard page an address is in: `kernel` or `IST`, and which of them. Takes no lock.
-pub(crate) fn guard_at(address: u64) -> Option<(&'static str, u64)> {
-    let in_region = |base: u64, stride: u64, count: u64| {
-        let offset = address.checked_sub(base)?;
-        let is_guard = offset % stride < PAGE && offset / stride < count;
-        is_guard.then_some(offset / stride)
+/// The stack that holds an address, or ends right where it points. Takes no lock: it goes by the
+/// layout, so the place may be free.
+pub(crate) fn holding(address: u64) -> Option<OnStack> {
+    let below = address.checked_sub(1)?;
+    on_stack(below).filter(|stack| stack.bottom.0 <= below)
+}
+
+/// The stack in whose guard page an address is, by the layout.
+pub(crate) fn guarded_by(address: u64) -> Option<OnStack> {
+    on_stack(address).filter(|stack| address < stack.bottom.0)
+}
+
+fn on_stack(address: u64) -> Option<OnStack> {
+    let place = |base: u64, stride: u64, count: u64| {
+        let number = address.checked_sub(base)? / stride;
+        (number < count).then_some(number)
     };
-    in_region(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64)
-        .map(|number| ("kernel", number))
-        .or_else(|| {
-            Some((
-                "IST",
-                in_region(IST_STACKS, IST_STACK_STRIDE, IST_COUNT)? + 1,
-            ))
-        })
+    if let Some(number) = place(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64) {
+        let Stack { bottom, top } = at_place(usize::try_from(number).ok()?);
+        return Some(OnStack {
+            name: "kernel stack",
+            number: Some(number),
+            bottom: VirtAddr(bottom),
+            top: VirtAddr(top),
+        });
+    }
+    let index = place(IST_STACKS, IST_STACK_STRIDE, IST_COUNT)?;
+    let (_, _, name) = descriptors::IST_STACKS.get(usize::try_from(index).ok()?)?;
+    let Stack { bottom, top } = ist_stack(index);
+    Some(OnStack {
+        name,
+        number: None,
+        bottom: VirtAddr(bottom),
+        top: VirtAddr(top),
+    })
 }
 
 /// Which stack's place an address is in; whose it is the caller may know.

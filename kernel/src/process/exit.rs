@@ -7,6 +7,7 @@ use super::{NOBODY, State, abi, current_pid, schedule, table};
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, debug};
 use crate::events::{self, Kind};
+use crate::faults;
 use crate::memory::{master, stacks};
 
 /// Ends the process that runs, on its own kernel stack; the next thread takes over.
@@ -107,6 +108,7 @@ pub(crate) fn die_of_fault(frame: &TrapFrame, vector: u8, cr2: u64) -> ! {
         u64::from(vector) | frame.error << 8,
         if vector == 14 { cr2 } else { frame.rip },
     );
+    faults::record(vector, frame, cr2);
     let error = if vectors::has_error_code(vector) {
         frame.error
     } else {

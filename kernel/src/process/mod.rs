@@ -33,7 +33,7 @@ mod user_memory;
 pub(crate) use ability::LiveProcesses;
 pub(crate) use exit::die_of_fault;
 pub(crate) use leave::{bad_frame, first_return, leave};
-pub(crate) use program::unwind_tables;
+pub(crate) use program::{stack_guarded_by, stack_holding, unwind_tables, who};
 pub(crate) use ramdisk::init as init_ramdisk;
 pub(crate) use schedule::{current_pid, preempt, run_others};
 pub(crate) use space::Space;

@@ -78,6 +78,8 @@ pub struct Call {
     pub repeats: u32,
 }
 
+const PAGE: u64 = 4096;
+
 impl FaultRecord {
     /// The root that CR3 named.
     pub fn root(&self) -> PhysAddr {
@@ -92,7 +94,9 @@ impl FaultRecord {
             registers: &self.registers,
             walk: self.walk.as_ref(),
             code: self.code,
-            in_guard: self.guard.is_some(),
+            // A push below the stack, not a stray pointer: RSP is there, too.
+            in_guard: self.guard.is_some()
+                && self.registers.rsp.abs_diff(self.registers.cr2) <= 2 * PAGE,
         })
     }
 }

@@ -1,0 +1,186 @@
+//! Faults written down: everything a report needs, gathered right when the exception came, and the
+//! last 64 of them kept.
+//!
+//! Gathering neither allocates nor waits. Whoever reads the ring has it locked for a moment with
+//! interrupts off; an exception in that moment is reported and counted, but not kept.
+
+use core::fmt::{self, Write as _};
+
+use heapless::{String, Vec};
+use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
+use shell::{FaultRecord, OnStack, ProcessName, Region, Target};
+use spin::Mutex;
+
+use crate::arch::entry::TrapFrame;
+use crate::arch::{cpu, snapshot};
+use crate::backtrace::Backtrace;
+use crate::memory::physmap::LiveMemory;
+use crate::memory::{layout, master, stacks};
+use crate::{process, target};
+
+/// How many are kept.
+const KEPT: usize = 64;
+
+struct Ring {
+    records: [Option<FaultRecord>; KEPT],
+    newest: u64,
+}
+
+static RING: Mutex<Ring> = Mutex::new(Ring {
+    records: [const { None }; KEPT],
+    newest: 0,
+});
+
+const PAGE_FAULT: u8 = 14;
+const DOUBLE_FAULT: u8 = 8;
+
+/// Gathers what is known about an exception, and keeps it.
+pub(crate) fn record(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
+    let mut record = gather(vector, frame, cr2);
+    if let Some(mut ring) = RING.try_lock() {
+        ring.newest += 1;
+        record.seq = ring.newest;
+        let place = (record.seq % KEPT as u64) as usize;
+        if let Some(place) = ring.records.get_mut(place) {
+            *place = Some(record.clone());
+        }
+    }
+    record
+}
+
+/// The numbers of the oldest and the newest that are kept.
+pub(crate) fn bounds() -> (u64, u64) {
+    let newest = cpu::without_interrupts(|| RING.lock().newest);
+    (newest.saturating_sub(KEPT as u64) + 1, newest)
+}
+
+/// The one with this number.
+pub(crate) fn get(seq: u64) -> Option<FaultRecord> {
+    cpu::without_interrupts(|| {
+        let ring = RING.lock();
+        let place = usize::try_from(seq % KEPT as u64).ok()?;
+        let record = ring.records.get(place)?.as_ref()?;
+        (record.seq == seq).then(|| record.clone())
+    })
+}
+
+fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
+    let registers = registers(frame, cr2);
+    let root = PhysAddr(registers.cr3);
+    let paging = target::paging();
+    let (pid, name) = process::who().unwrap_or_default();
+    let has_address = vector == PAGE_FAULT || vector == DOUBLE_FAULT;
+    let mut record = FaultRecord {
+        seq: 0,
+        cycles: cpu::cycles(),
+        vector,
+        error: frame.error,
+        pid,
+        name: ProcessName::try_from(name.as_str()).unwrap_or_default(),
+        is_master: master::root().is_some_and(|master| paging.root(root) == master),
+        code: code(&paging, root, VirtAddr(registers.rip)),
+        walk: (vector == PAGE_FAULT)
+            .then(|| machine::walk(&mut LiveMemory, &paging, root, VirtAddr(cr2))),
+        stack: stacks::holding(registers.rsp).or_else(|| process::stack_holding(registers.rsp)),
+        guard: has_address.then(|| guard(cr2)).flatten(),
+        calls: Vec::new(),
+        ends: String::new(),
+        registers,
+    };
+    follow(&mut record, frame);
+    record
+}
+
+/// The stack in whose guard page an address is.
+fn guard(address: u64) -> Option<OnStack> {
+    stacks::guarded_by(address).or_else(|| process::stack_guarded_by(address))
+}
+
+/// The interrupted code's registers; those that a trap does not save are what they are.
+fn registers(frame: &TrapFrame, cr2: u64) -> Registers {
+    Registers {
+        rax: frame.rax,
+        rbx: frame.rbx,
+        rcx: frame.rcx,
+        rdx: frame.rdx,
+        rsi: frame.rsi,
+        rdi: frame.rdi,
+        rbp: frame.rbp,
+        rsp: frame.rsp,
+        r8: frame.r8,
+        r9: frame.r9,
+        r10: frame.r10,
+        r11: frame.r11,
+        r12: frame.r12,
+        r13: frame.r13,
+        r14: frame.r14,
+        r15: frame.r15,
+        rip: frame.rip,
+        rflags: frame.rflags,
+        cs: frame.cs as u16,
+        ss: frame.ss as u16,
+        cr2,
+        ..snapshot::registers()
+    }
+}
+
+/// What stands at RIP, as far as it can be read.
+fn code(paging: &Paging, root: PhysAddr, rip: VirtAddr) -> Code {
+    let mut bytes = [0; 15];
+    let read = machine::read_virt(&mut LiveMemory, paging, root, rip, &mut bytes);
+    let readable = match read {
+        Ok(()) => bytes.len(),
+        Err(why) => usize::try_from(why.at.0.wrapping_sub(rip.0)).unwrap_or(0),
+    };
+    Code::new(bytes.get(..readable).unwrap_or_default())
+}
+
+/// Walks up the stack.
+fn follow(record: &mut FaultRecord, frame: &TrapFrame) {
+    let FaultRecord { calls, ends, .. } = record;
+    let mut walk = Backtrace::of_trap(frame, process::unwind_tables());
+    for call in &mut walk {
+        if let Some(last) = calls.last_mut().filter(|last| last.rip == call.rip) {
+            last.repeats += 1;
+        } else if calls.push(call).is_err() {
+            let _ = ends.push_str("there is no room for more calls");
+            return;
+        }
+    }
+    let _ = match walk.stop() {
+        Some(unwinder::Stop::Outermost) => Ok(()),
+        Some(why) => write!(ends, "{why}"),
+        None => write!(ends, "more calls than are followed"),
+    };
+}
+
+/// Writes the report of a fault that ends the kernel.
+pub(crate) fn report(record: &FaultRecord, out: &mut dyn fmt::Write) -> fmt::Result {
+    write!(out, "\nfault: ")?;
+    shell::report(record, &mut Looking(LiveMemory), out)
+}
+
+/// The kernel as a report sees it: what can be asked without waiting.
+struct Looking(LiveMemory);
+
+impl Target for Looking {
+    fn name(&self) -> &str {
+        "kernel"
+    }
+
+    fn paging(&self) -> Paging {
+        target::paging()
+    }
+
+    fn memory(&mut self) -> &mut dyn PhysMemory {
+        &mut self.0
+    }
+
+    fn master(&self) -> Option<PhysAddr> {
+        master::root()
+    }
+
+    fn regions(&self) -> &[Region] {
+        layout::regions()
+    }
+}
