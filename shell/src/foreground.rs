@@ -3,12 +3,16 @@
 //! Its output is shown as it comes and is not paged. Keys are for it only while it reads; what
 //! is typed meanwhile waits, for it or for the shell, whoever reads next.
 
+use core::fmt::{self, Write};
+
 use heapless::String;
 
 use crate::command::Context;
 use crate::foreign::ForeignText;
+use crate::lines::Lines;
 use crate::output::Output;
 use crate::process::{Named, processes};
+use crate::record::{Row, flag, number, text};
 use crate::{Error, Exit, Key, Pid, ProcessInfo, ProcessState, Target, Typed};
 
 /// Stays with a process until it is dead; how it ended. Its exit has not been taken. Fails on
@@ -26,14 +30,14 @@ pub(crate) fn attend(context: &mut Context<'_>, pid: Pid) -> Result<(Named, Exit
 }
 
 fn until_dead(context: &mut Context<'_>, pid: Pid) -> Result<(Named, Exit), Error> {
-    let mut text = ForeignText::new();
+    let mut text = Written::new(pid);
     let mut line = TypedLine::default();
     loop {
         let Context { target, out, .. } = context;
         // Asked before the output is taken: of a dead one that is then all of it.
         let info = processes(*target)?.info(pid).ok_or(Error::Gone(pid))?;
         let end = info.state.exit();
-        let shown = show(*target, out, pid, &mut text, end.is_some());
+        let shown = show(*target, out, &mut text, end.is_some());
         if out.interrupted() {
             return Err(Error::Interrupted);
         }
@@ -50,25 +54,104 @@ fn until_dead(context: &mut Context<'_>, pid: Pid) -> Result<(Named, Exit), Erro
 fn show(
     target: &mut dyn Target,
     out: &mut Output<'_>,
-    pid: Pid,
-    text: &mut ForeignText,
+    written: &mut Written,
     all: bool,
 ) -> Result<(), Error> {
     // As much as it can have written before it has to wait.
     const MOST: usize = 16 << 10;
     let mut shown = 0;
     while all || shown < MOST {
-        let taken = processes(target)?.take_output(pid, text.room());
+        let taken = processes(target)?.take_output(written.pid, written.text.room());
         if taken == 0 {
             break;
         }
         shown += taken;
-        text.write(taken, out)?;
+        written.pass(taken, out)?;
     }
     if all {
-        text.finish(out)?;
+        written.finish(out)?;
     }
     Ok(())
+}
+
+/// What a process has written, on its way to the reader.
+struct Written {
+    pid: Pid,
+    text: ForeignText,
+    lines: Lines,
+}
+
+impl Written {
+    fn new(pid: Pid) -> Self {
+        Written {
+            pid,
+            text: ForeignText::new(),
+            lines: Lines::default(),
+        }
+    }
+
+    /// Passes on so many bytes that have come.
+    fn pass(&mut self, added: usize, out: &mut Output<'_>) -> fmt::Result {
+        let Written { pid, text, lines } = self;
+        match out.is_json() {
+            true => text.write(
+                added,
+                &mut Records {
+                    out,
+                    pid: *pid,
+                    lines,
+                },
+            ),
+            false => text.write(added, out),
+        }
+    }
+
+    /// Passes on what is left when no more comes.
+    fn finish(&mut self, out: &mut Output<'_>) -> fmt::Result {
+        let Written { pid, text, lines } = self;
+        if !out.is_json() {
+            return text.finish(out);
+        }
+        let pid = *pid;
+        text.finish(&mut Records { out, pid, lines })?;
+        lines.finish(&mut |text, ends| record(out, pid, text, ends))
+    }
+}
+
+/// A record for each line of what a process writes.
+struct Records<'o, 'a> {
+    out: &'o mut Output<'a>,
+    pid: Pid,
+    lines: &'o mut Lines,
+}
+
+impl Write for Records<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let Records { out, pid, lines } = self;
+        lines.write(text, &mut |text, ends| record(out, *pid, text, ends))
+    }
+}
+
+/// What such a record says.
+pub(crate) const OUTPUT: Row = Row {
+    name: "output",
+    about: "a line that the process wrote",
+    fields: &[
+        number("pid", "its pid"),
+        text(
+            "text",
+            "the line, in pieces of 512 bytes at most; bytes that are no text as \\xNN",
+        ),
+        flag("ends", "whether the line ends with this piece"),
+    ],
+};
+
+fn record(out: &mut Output<'_>, pid: Pid, text: &str, ends: bool) -> fmt::Result {
+    out.record(OUTPUT.name)
+        .number("pid", pid)
+        .text("text", text)
+        .flag("ends", ends)
+        .end()
 }
 
 /// The line being typed for a process, then on its way to it.

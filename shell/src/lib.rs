@@ -29,6 +29,7 @@ mod foretold;
 pub mod framing;
 mod grammar;
 mod judged;
+mod lines;
 mod once;
 mod output;
 mod pipe;

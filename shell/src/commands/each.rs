@@ -6,6 +6,7 @@ use super::inside::with_focus;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::process::{Named, Number, Pids};
+use crate::record::{Row, number, text};
 use crate::{Error, ProcessInfo};
 
 const WORDS: &[&str] = &[
@@ -26,7 +27,22 @@ pub(super) const COMMAND: Command = Command {
         ("each ready regs", "where they all are"),
         ("each dead wait $pid", "bury the dead"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "process",
+            about: "the process that what follows is about",
+            fields: &[
+                number("pid", "its pid"),
+                text("name", "the name of its program"),
+                text("state", "what it is doing"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[number("processes", "how many there were")],
+        },
+    ],
     args: &[ArgKind::Words(WORDS), ArgKind::Line],
     run,
 };
@@ -43,16 +59,29 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             continue;
         }
         count = count.saturating_add(1);
-        writeln!(context.out, "{} {}:", Named::of(&info), info.state.name())?;
+        let (out, state) = (&mut context.out, info.state.name());
+        match out.is_json() {
+            true => out
+                .record("process")
+                .number("pid", info.pid)
+                .text("name", &info.name)
+                .text("state", state)
+                .end()?,
+            false => writeln!(out, "{} {state}:", Named::of(&info))?,
+        }
         match with_focus(context, Some(info.pid), line) {
             Ok(()) => {}
             Err(Error::Reported) => failed = failed.saturating_add(1),
             Err(error) => return Err(error),
         }
     }
-    match failed {
-        0 => writeln!(context.out, "{}", Number(count))?,
-        _ => return Err(Error::Each(failed, count)),
+    if failed > 0 {
+        return Err(Error::Each(failed, count));
+    }
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out.record("summary").number("processes", count).end()?,
+        false => writeln!(out, "{}", Number(count))?,
     }
     Ok(())
 }

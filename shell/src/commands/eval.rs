@@ -6,6 +6,7 @@ use machine::{Level, VirtAddr};
 
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::record::{Row, flag, hex, number, text};
 
 pub(super) const COMMAND: Command = Command {
     name: "eval",
@@ -20,7 +21,24 @@ pub(super) const COMMAND: Command = Command {
             "where a PML4 entry's range begins, not sign-extended",
         ),
     ],
-    rows: &[],
+    rows: &[Row {
+        name: "value",
+        about: "the value, and what it is as an address",
+        fields: &[
+            hex("value", "the value"),
+            text("decimal", "the same in decimal"),
+            text("bits", "which bits are set, such as 63..47 5 0"),
+            number("pml5", "which entry of a PML5 it selects, with five levels").or_null(),
+            number("pml4", "of a PML4"),
+            number("pdpt", "of a PDPT"),
+            number("pd", "of a PD"),
+            number("pt", "of a PT"),
+            number("offset", "the place in its page"),
+            flag("is_canonical", "whether it is canonical"),
+            hex("canonical", "what would be"),
+            text("region", "the name of the region").or_null(),
+        ],
+    }],
     args: &[ArgKind::Any],
     run,
 };
@@ -37,6 +55,25 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     context.state.value = value;
 
     let out = &mut context.out;
+    if out.is_json() {
+        let index = |level: Level| level.index(va);
+        let pml5 = Some(Level::Pml5).filter(|level| *level >= paging.top());
+        let record = out
+            .record("value")
+            .hex("value", value)
+            .text("decimal", value)
+            .text("bits", Bits(value))
+            .number("pml5", pml5.map(index))
+            .number("pml4", index(Level::Pml4))
+            .number("pdpt", index(Level::Pdpt))
+            .number("pd", index(Level::Pd))
+            .number("pt", index(Level::Pt))
+            .number("offset", value & 0xfff)
+            .flag("is_canonical", paging.is_canonical(va))
+            .hex("canonical", paging.sign_extend(value))
+            .maybe_text("region", region.map(|region| region.name));
+        return Ok(record.end()?);
+    }
     writeln!(out, "hex     {value:#x}")?;
     writeln!(out, "decimal {value}")?;
     writeln!(out, "bits    {}", Bits(value))?;

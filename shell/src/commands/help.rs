@@ -5,7 +5,9 @@ use core::fmt::{self, Write};
 use super::{COMMANDS, find};
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::output::Output;
 use crate::pipe;
+use crate::record::{Row, text};
 
 pub(super) const COMMAND: Command = Command {
     name: "help",
@@ -18,7 +20,42 @@ pub(super) const COMMAND: Command = Command {
         ("help walk", "how to use `walk`"),
         ("help pipes", "what stands behind a `|`"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "command",
+            about: "one command of the list",
+            fields: &[
+                text("name", "its name"),
+                text("group", "what it is about"),
+                text("usage", "its arguments"),
+                text("summary", "what it does"),
+            ],
+        },
+        Row {
+            name: "help",
+            about: "the one that is explained",
+            fields: &[
+                text("name", "its name"),
+                text("usage", "how it is typed"),
+                text("summary", "what it does"),
+                text("text", "the explanation; paragraphs are lines"),
+            ],
+        },
+        Row {
+            name: "filter",
+            about: "a filter of a pipe",
+            fields: &[
+                text("name", "its name"),
+                text("usage", "its arguments"),
+                text("summary", "what it leaves"),
+            ],
+        },
+        Row {
+            name: "example",
+            about: "something to type",
+            fields: &[text("line", "the line"), text("why", "why one would")],
+        },
+    ],
     args: &[ArgKind::Command],
     run,
 };
@@ -34,7 +71,17 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(describe(find(word.text()?)?, &mut context.out)?)
 }
 
-fn list(out: &mut dyn Write) -> fmt::Result {
+fn list(out: &mut Output<'_>) -> fmt::Result {
+    if out.is_json() {
+        return COMMANDS.iter().try_for_each(|command| {
+            out.record("command")
+                .text("name", command.name)
+                .text("group", command.group.title())
+                .text("usage", command.usage)
+                .text("summary", command.summary)
+                .end()
+        });
+    }
     for group in Group::ALL {
         writeln!(out, "{}", group.title())?;
         for command in COMMANDS.iter().filter(|command| command.group == group) {
@@ -49,11 +96,29 @@ fn list(out: &mut dyn Write) -> fmt::Result {
 
 /// What is explained and is no command.
 const PIPES: &str = "pipes";
+const PIPES_USAGE: &str = "<command> | <filter> [| <filter>...]";
+const PIPES_SUMMARY: &str = "output through filters";
 
 /// Explains the filters.
-fn pipes(out: &mut dyn Write) -> fmt::Result {
-    writeln!(out, "pipes: output through filters")?;
-    writeln!(out, "usage: <command> | <filter> [| <filter>...]")?;
+fn pipes(out: &mut Output<'_>) -> fmt::Result {
+    if out.is_json() {
+        out.record("help")
+            .text("name", PIPES)
+            .text("usage", PIPES_USAGE)
+            .text("summary", PIPES_SUMMARY)
+            .text("text", pipe::HELP)
+            .end()?;
+        for filter in &pipe::FILTERS {
+            out.record("filter")
+                .text("name", filter.name)
+                .text("usage", filter.usage)
+                .text("summary", filter.summary)
+                .end()?;
+        }
+        return examples(&pipe::EXAMPLES, out);
+    }
+    writeln!(out, "{PIPES}: {PIPES_SUMMARY}")?;
+    writeln!(out, "usage: {PIPES_USAGE}")?;
     for paragraph in pipe::HELP.lines() {
         wrap(paragraph, out)?;
     }
@@ -64,13 +129,22 @@ fn pipes(out: &mut dyn Write) -> fmt::Result {
 }
 
 /// Explains one command.
-pub(crate) fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
+pub(crate) fn describe(command: &Command, out: &mut Output<'_>) -> fmt::Result {
     let Command {
         name,
         summary,
         help,
         ..
     } = command;
+    if out.is_json() {
+        out.record("help")
+            .text("name", name)
+            .text("usage", command.synopsis())
+            .text("summary", summary)
+            .text("text", help)
+            .end()?;
+        return examples(command.examples, out);
+    }
     writeln!(out, "{name}: {summary}")?;
     writeln!(out, "usage: {}", command.synopsis())?;
     for paragraph in help.lines() {
@@ -79,8 +153,15 @@ pub(crate) fn describe(command: &Command, out: &mut dyn Write) -> fmt::Result {
     examples(command.examples, out)
 }
 
-fn examples(examples: &[(&str, &str)], out: &mut dyn Write) -> fmt::Result {
+fn examples(examples: &[(&str, &str)], out: &mut Output<'_>) -> fmt::Result {
     for (line, why) in examples {
+        if out.is_json() {
+            out.record("example")
+                .text("line", line)
+                .text("why", why)
+                .end()?;
+            continue;
+        }
         writeln!(out, "  {line:<34} # {why}")?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use core::fmt::Write;
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
 use crate::process::{Named, alive};
+use crate::record::{Row, number, text};
 
 pub(super) const COMMAND: Command = Command {
     name: "kill",
@@ -16,7 +17,14 @@ pub(super) const COMMAND: Command = Command {
         ("kill 3", "end process 3"),
         ("each name=spinner kill $pid", "end them all"),
     ],
-    rows: &[],
+    rows: &[Row {
+        name: "killed",
+        about: "what was killed",
+        fields: &[
+            number("pid", "its pid"),
+            text("name", "the name of its program"),
+        ],
+    }],
     args: &[],
     run,
 };
@@ -29,6 +37,14 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     let info = alive(context.target, pid)?;
     context.processes()?.kill(pid).map_err(Error::Process)?;
-    writeln!(context.out, "{} was killed", Named::of(&info))?;
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record("killed")
+            .number("pid", pid)
+            .text("name", &info.name)
+            .end()?,
+        false => writeln!(out, "{} was killed", Named::of(&info))?,
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
+use crate::record::{Row, number, text};
 use crate::render::Count;
 
 pub(super) const COMMAND: Command = Command {
@@ -13,7 +14,21 @@ pub(super) const COMMAND: Command = Command {
     summary: "list the programs that can be started",
     help: "Shows each program with the size of its file in bytes.",
     examples: &[("programs", "what there is to `spawn`")],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "program",
+            about: "a program that can be started",
+            fields: &[
+                text("name", "its name"),
+                number("bytes", "the size of its file"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[number("programs", "how many there are")],
+        },
+    ],
     args: &[],
     run,
 };
@@ -28,9 +43,20 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         let Some(program) = program else {
             break;
         };
-        writeln!(out, "{:>10}  {}", program.bytes, program.name)?;
+        match out.is_json() {
+            true => out
+                .record("program")
+                .text("name", program.name)
+                .number("bytes", program.bytes)
+                .end()?,
+            false => writeln!(out, "{:>10}  {}", program.bytes, program.name)?,
+        }
         count = count.saturating_add(1);
     }
-    writeln!(context.out, "{}", Count(count, "program"))?;
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out.record("summary").number("programs", count).end()?,
+        false => writeln!(out, "{}", Count(count, "program"))?,
+    }
     Ok(())
 }

@@ -5,7 +5,9 @@ use core::fmt::Write;
 use heapless::Vec;
 
 use crate::command::{Args, Command, Context, Group};
-use crate::process::{Number, Pids};
+use crate::output::Output;
+use crate::process::{Number, Pids, status_word};
+use crate::record::{Row, hex, number, text};
 use crate::{Error, ProcessInfo};
 
 pub(super) const COMMAND: Command = Command {
@@ -18,7 +20,29 @@ pub(super) const COMMAND: Command = Command {
         ("ps", "what is there"),
         ("ps; assert $_ == 0", "is everything gone?"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "process",
+            about: "a process",
+            fields: &[
+                number("pid", "its pid"),
+                number("parent", "its parent's; 0 is the kernel"),
+                text("name", "the name of its program"),
+                text("state", "what it is doing"),
+                number("frames", "how many frames it has"),
+                number("ticks", "how many timer interrupts found it running"),
+                hex("root", "its PML4").or_null(),
+                hex("rip", "its RIP in ring 3").or_null(),
+                hex("status", "how it ended, as in `$_` after `wait`").or_null(),
+                text("how", "the same in words").or_null(),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[number("processes", "how many there are")],
+        },
+    ],
     args: &[],
     run,
 };
@@ -29,7 +53,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let mut states = Vec::<(&'static str, u64), 8>::new();
     let mut count = 0_u64;
     while let Some(info) = pids.next(context.target) {
-        if count == 0 {
+        if count == 0 && !context.out.is_json() {
             writeln!(
                 context.out,
                 "  pid parent state    frames  ticks root           rip                   name"
@@ -42,9 +66,16 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             // There are fewer states than room.
             None => drop(states.push((state, 1))),
         }
-        row(&mut context.out, &info)?;
+        match context.out.is_json() {
+            true => record(&mut context.out, &info)?,
+            false => row(&mut context.out, &info)?,
+        }
     }
     context.state.value = count;
+    if context.out.is_json() {
+        let record = context.out.record("summary");
+        return Ok(record.number("processes", count).end()?);
+    }
     write!(context.out, "{}", Number(count))?;
     let mut gap = ":";
     for (name, count) in &states {
@@ -53,6 +84,24 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     writeln!(context.out)?;
     Ok(())
+}
+
+fn record(out: &mut Output<'_>, info: &ProcessInfo) -> Result<(), Error> {
+    let exit = info.state.exit();
+    let is_alive = exit.is_none();
+    let record = out
+        .record("process")
+        .number("pid", info.pid)
+        .number("parent", info.parent)
+        .text("name", &info.name)
+        .text("state", info.state.name())
+        .number("frames", info.frames)
+        .number("ticks", info.ticks)
+        .hex("root", is_alive.then_some(info.root))
+        .hex("rip", is_alive.then_some(info.rip))
+        .hex("status", exit.map(status_word))
+        .maybe_text("how", exit);
+    Ok(record.end()?)
 }
 
 fn row(out: &mut dyn Write, info: &ProcessInfo) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use core::fmt::Write;
 use super::time::line;
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::record::{Row, number};
 use crate::render::Count;
 use crate::run::run_nested;
 
@@ -18,7 +19,11 @@ pub(super) const COMMAND: Command = Command {
         ("repeat 1000 assert $cr4.smap == 1", "is it ever off?"),
         ("repeat 3 'frames; echo'", "several commands a round"),
     ],
-    rows: &[],
+    rows: &[Row {
+        name: "summary",
+        about: "after the last round",
+        fields: &[number("rounds", "how many there were")],
+    }],
     args: &[ArgKind::Any, ArgKind::Line],
     run,
 };
@@ -40,6 +45,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             Err(error) => return Err(error),
         }
     }
-    writeln!(context.out, "{} succeeded", Count(rounds, "round"))?;
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out.record("summary").number("rounds", rounds).end()?,
+        false => writeln!(out, "{} succeeded", Count(rounds, "round"))?,
+    }
     Ok(())
 }

@@ -6,9 +6,10 @@ use heapless::Vec;
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
-use crate::foreground::attend;
+use crate::foreground::{OUTPUT, attend};
 use crate::grammar::word::Word;
 use crate::process::{Named, info, status_word};
+use crate::record::{Row, number, text};
 use crate::{Error, Exit, Pid, ProcessError};
 
 pub(super) const COMMAND: Command = Command {
@@ -25,7 +26,17 @@ pub(super) const COMMAND: Command = Command {
             "start it, and look at its tables",
         ),
     ],
-    rows: &[],
+    rows: &[
+        OUTPUT,
+        Row {
+            name: "process",
+            about: "what was started, with &",
+            fields: &[
+                number("pid", "its pid"),
+                text("name", "the name of its program"),
+            ],
+        },
+    ],
     args: &[ArgKind::Program, ArgKind::Any],
     run,
 };
@@ -50,7 +61,15 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         true => {
             context.state.value = pid.into();
             let who = Named::of(&info(context.target, pid)?);
-            writeln!(context.out, "{who}")?;
+            let out = &mut context.out;
+            match out.is_json() {
+                true => out
+                    .record("process")
+                    .number("pid", pid)
+                    .text("name", &who.name)
+                    .end()?,
+                false => writeln!(out, "{who}")?,
+            }
             Ok(())
         }
         false => stay(context, pid),

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::record::{Row, number};
 use crate::run::run_nested;
 
 pub(super) const COMMAND: Command = Command {
@@ -16,7 +17,14 @@ pub(super) const COMMAND: Command = Command {
         ("time map", "the cost of reading all tables"),
         ("time repeat 1000 walk $rip", "and of a thousand walks"),
     ],
-    rows: &[],
+    rows: &[Row {
+        name: "time",
+        about: "how long it took",
+        fields: &[
+            number("cycles", "of the time-stamp counter"),
+            number("nanoseconds", "where the target knows them").or_null(),
+        ],
+    }],
     args: &[ArgKind::Line],
     run,
 };
@@ -32,8 +40,21 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     let cycles = end.0.wrapping_sub(start.0);
     context.state.value = cycles;
+    let spans = start.1.zip(end.1);
+    if context.out.is_json() {
+        context
+            .out
+            .record("time")
+            .number("cycles", cycles)
+            .number(
+                "nanoseconds",
+                spans.map(|(start, end)| end.saturating_sub(start)),
+            )
+            .end()?;
+        return result;
+    }
     write!(context.out, "{cycles} cycles")?;
-    if let (Some(start), Some(end)) = (start.1, end.1) {
+    if let Some((start, end)) = spans {
         let microseconds = end.saturating_sub(start) / 1000;
         let (whole, rest) = (microseconds / 1000, microseconds % 1000);
         write!(context.out, ", {whole}.{rest:03} ms")?;

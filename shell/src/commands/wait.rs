@@ -3,8 +3,9 @@
 use core::fmt::Write;
 
 use crate::command::{Args, Command, Context, Group};
-use crate::foreground::attend;
+use crate::foreground::{OUTPUT, attend};
 use crate::process::{Number, Pids, info, status_word};
+use crate::record::{Row, hex, number, text};
 use crate::{Error, Pid};
 
 pub(super) const COMMAND: Command = Command {
@@ -18,7 +19,24 @@ pub(super) const COMMAND: Command = Command {
         ("wait 3; assert $_ == 0x20e", "did it die of a page fault?"),
         ("wait", "until everything has ended"),
     ],
-    rows: &[],
+    rows: &[
+        OUTPUT,
+        Row {
+            name: "exit",
+            about: "how a process ended",
+            fields: &[
+                number("pid", "its pid"),
+                text("name", "the name of its program"),
+                hex("status", "as in `$_`"),
+                text("how", "the same in words"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "all of them, without a pid",
+            fields: &[number("processes", "how many there were")],
+        },
+    ],
     args: &[],
     run,
 };
@@ -38,6 +56,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             wait(context, info.pid)?;
         }
     }
+    if context.out.is_json() {
+        let record = context.out.record("summary");
+        return Ok(record.number("processes", count).end()?);
+    }
     if count != 1 {
         writeln!(context.out, "{}", Number(count))?;
     }
@@ -51,6 +73,16 @@ fn wait(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
         context.processes()?.reap(pid).map_err(Error::Process)?;
     }
     context.state.value = status_word(exit);
-    writeln!(context.out, "{who} {exit}")?;
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record("exit")
+            .number("pid", who.pid)
+            .text("name", &who.name)
+            .hex("status", status_word(exit))
+            .text("how", exit)
+            .end()?,
+        false => writeln!(out, "{who} {exit}")?,
+    }
     Ok(())
 }

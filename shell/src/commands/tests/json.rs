@@ -135,8 +135,7 @@ fn with_json(command: &str) -> String {
 /// Commands that have not learnt it yet.
 const NOT_YET: &[&str] = &[
     "can", "check", "diff", "tables", "x", "frames", "regs", "cr", "gdt", "idt", "tss", "irq",
-    "events", "programs", "spawn", "iretq", "ps", "wait", "kill", "each", "stacks", "eval", "echo",
-    "repeat", "time", "help", "version", "history",
+    "events", "iretq", "stacks",
 ];
 
 fn is_ready(line: &str) -> bool {
