@@ -17,6 +17,7 @@ use crate::attempts::LiveAttempts;
 use crate::console::{self, Both};
 use crate::crash::CrashKernel;
 use crate::devices::{keyboard, serial, timer};
+use crate::memory::edits::LiveEdits;
 use crate::memory::frames::Owner;
 use crate::memory::layout::Holds;
 use crate::memory::physmap::LiveMemory;
@@ -174,6 +175,7 @@ extern "C" fn second_half() -> ! {
         attempts: LiveAttempts::default(),
         processes: LiveProcesses,
         snapshots: LiveSnapshots::default(),
+        edits: LiveEdits,
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
     cpu::interrupts_on();

@@ -4,7 +4,7 @@ use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
-    Attempts, Clock, Cpu, Crash, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
+    Attempts, Clock, Cpu, Crash, Edits, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
     Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots, Stacks,
     Target,
 };
@@ -15,6 +15,7 @@ use crate::attempts::LiveAttempts;
 use crate::boot::Summary;
 use crate::crash::CrashKernel;
 use crate::devices::{power, timer};
+use crate::memory::edits::LiveEdits;
 use crate::memory::frames::{self, Owner};
 use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
@@ -52,6 +53,7 @@ pub(crate) struct LiveKernel {
     pub(crate) attempts: LiveAttempts,
     pub(crate) processes: LiveProcesses,
     pub(crate) snapshots: LiveSnapshots,
+    pub(crate) edits: LiveEdits,
 }
 
 impl Target for LiveKernel {
@@ -117,6 +119,10 @@ impl Target for LiveKernel {
 
     fn faults(&mut self) -> Option<&mut dyn Faults> {
         Some(self)
+    }
+
+    fn edits(&mut self) -> Option<&mut dyn Edits> {
+        Some(&mut self.edits)
     }
 
     fn crash(&mut self) -> Option<&mut dyn Crash> {

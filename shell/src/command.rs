@@ -226,6 +226,7 @@ impl Names for Context<'_> {
 }
 
 /// A command's arguments, taken from the left.
+#[derive(Clone)]
 pub(crate) struct Args<'a> {
     rest: &'a str,
     /// What followed the name after a slash: `16g` of `x/16g`.

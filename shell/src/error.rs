@@ -6,15 +6,19 @@
 use core::fmt;
 
 use heapless::String;
-use machine::{Level, PhysAddr, Raised, ReadError, VirtError};
+use machine::{End, Level, PhysAddr, Raised, ReadError, VirtAddr, VirtError};
 
 use crate::commands;
+use crate::commands::Whose;
 use crate::foretold::Foretold;
 use crate::grammar::expression::Comparison;
 use crate::pipe;
 use crate::process::{Named, Number as Processes};
 use crate::render::Size;
-use crate::{AttemptError, Exit, Pid, PowerError, ProcessError, SnapshotError, StackError};
+use crate::{
+    AttemptError, EditError, Exit, Pid, PowerError, ProcessError, SnapshotError, StackError,
+    UndoError,
+};
 
 /// A piece of what was typed, short enough to be quoted in a message.
 pub(crate) type Excerpt = String<40>;
@@ -127,6 +131,16 @@ pub(crate) enum Error {
     Stack(StackError),
     /// No snapshot, or no more of them.
     Snapshot(SnapshotError),
+    /// No table of any space has an entry at this address.
+    NoEntry(PhysAddr),
+    /// A walk to this address does not come to a table of this level.
+    NotMet(Level, VirtAddr, End),
+    /// An edit after which this address, in this region of whose space, would be unusable.
+    Deadly(Option<Pid>, VirtAddr, &'static str, &'static str),
+    /// An entry that was not written.
+    Edit(EditError),
+    /// An edit that was not taken back.
+    Undo(UndoError),
     /// So many pages of stacks are not as they should be.
     Pages(u64),
     /// So often the books and the page tables do not agree.
@@ -247,6 +261,17 @@ impl fmt::Display for Error {
             Error::NotAsForetold(who, exit) => write!(f, "prediction failed: {who} {exit}"),
             Error::Stack(why) => write!(f, "{why}"),
             Error::Snapshot(why) => write!(f, "{why}"),
+            Error::NoEntry(at) => write!(f, "no table in use has an entry at {at}"),
+            Error::NotMet(level, va, end) => {
+                write!(f, "{va} has no {level} entry: {end}")
+            }
+            Error::Deadly(pid, va, region, what) => write!(
+                f,
+                "the kernel would not survive it: {va} ({region}) in {} {what}; `--force` does it all the same",
+                Whose(*pid)
+            ),
+            Error::Edit(why) => write!(f, "{why}"),
+            Error::Undo(why) => write!(f, "{why}"),
             Error::Pages(1) => write!(f, "1 page is not as it should be"),
             Error::Pages(count) => write!(f, "{count} pages are not as they should be"),
             Error::Disagreements(1) => write!(f, "1 disagreement"),

@@ -41,6 +41,8 @@ impl fmt::Display for What<'_> {
                 write!(f, " {word} {to}")
             }
             EventKind::Flush => write!(f, " {at}"),
+            EventKind::FlushAll => Ok(()),
+            EventKind::Poke => write!(f, " {} = {b:016x}", PhysAddr(a)),
             EventKind::Spawn | EventKind::Fork => write!(f, " pid {a} root {}", PhysAddr(b)),
             EventKind::Exit => write!(f, " pid {a} {}", Word(b)),
             EventKind::Reap => write!(f, " pid {a}"),

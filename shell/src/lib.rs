@@ -54,11 +54,12 @@ mod tests;
 mod virt;
 
 pub use abilities::{
-    Attempt, AttemptError, Attempts, Bench, Call, Chain, Event, EventKind, Events, Exit,
-    FaultRecord, Faults, FrameInfo, FrameOwner, FrameTotals, Frames, Interrupts, Lines, OnStack,
-    Outcome, Pid, Place, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program,
-    Rule, SnapshotError, SnapshotInfo, SnapshotName, Snapshots, StackError, StackInfo, StackKind,
-    StackPlace, StackState, Stacks, Start, Subject,
+    Attempt, AttemptError, Attempts, Bench, Call, Chain, Edit, EditError, EditList, EditState,
+    Edits, Event, EventKind, Events, Exit, FaultRecord, Faults, Flush, FrameInfo, FrameOwner,
+    FrameTotals, Frames, Interrupts, Lines, OnStack, Outcome, Pid, Place, Poke, ProcessError,
+    ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule, SnapshotError, SnapshotInfo,
+    SnapshotName, Snapshots, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks,
+    Start, Subject, UndoError, is_like,
 };
 pub use decoder::Decoder;
 use error::Error;

@@ -9,7 +9,7 @@ use core::fmt;
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
 use crate::abilities::{
-    Attempts, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks,
+    Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
@@ -85,6 +85,11 @@ pub trait Target {
 
     /// A way to make accesses for real.
     fn attempts(&mut self) -> Option<&mut dyn Attempts> {
+        None
+    }
+
+    /// Entries of page tables, written by hand.
+    fn edits(&mut self) -> Option<&mut dyn Edits> {
         None
     }
 

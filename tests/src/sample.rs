@@ -14,10 +14,10 @@ use machine::{
     Entry, MemoryType, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer,
     VirtAddr,
 };
-use shell::simulated::Album;
+use shell::simulated::{Album, Pencil};
 use shell::{
-    Clock, Cpu, FrameTotals, Frames, Processes, Region, SnapshotError, SnapshotInfo, SnapshotName,
-    Snapshots, Subject, Target,
+    Clock, Cpu, Edit, EditError, Edits, FrameTotals, Frames, Poke, Processes, Region,
+    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject, Target, UndoError,
 };
 
 use crate::sample_processes::SampleProcesses;
@@ -56,6 +56,7 @@ pub struct Sample {
     processes: SampleProcesses,
     cycles: u64,
     album: Album,
+    pencil: Pencil,
 }
 
 impl Default for Sample {
@@ -131,6 +132,7 @@ impl Sample {
             processes,
             cycles: 0,
             album: Album::default(),
+            pencil: Pencil::new(&REGIONS[..2]),
         }
     }
 }
@@ -247,6 +249,10 @@ impl Target for Sample {
         Some(self)
     }
 
+    fn edits(&mut self) -> Option<&mut dyn Edits> {
+        Some(self)
+    }
+
     fn build_id(&self) -> &str {
         "simulated"
     }
@@ -273,6 +279,24 @@ impl Snapshots for Sample {
 
     fn drop(&mut self, name: &str) -> bool {
         self.album.drop(&mut self.machine, name)
+    }
+}
+
+impl Edits for Sample {
+    fn edit(&mut self, index: usize) -> Option<Edit> {
+        self.pencil.list.get(index)
+    }
+
+    fn poke(&mut self, poke: &Poke) -> Result<u64, EditError> {
+        self.pencil.poke(&mut self.machine, poke)
+    }
+
+    fn undo(&mut self) -> Result<Edit, UndoError> {
+        self.pencil.undo(&mut self.machine)
+    }
+
+    fn vital(&mut self, index: usize) -> Option<Region> {
+        self.pencil.vital.get(index).copied()
     }
 }
 

@@ -90,6 +90,21 @@ pub(crate) fn flush_page(va: machine::VirtAddr) {
     unsafe { asm!("invlpg [{}]", in(reg) va.0, options(nostack, preserves_flags)) };
 }
 
+/// Drops every cached translation on this CPU, those of global pages included.
+pub(crate) fn flush_all() {
+    let cr4 = Cr4::read();
+    if cr4.contains(Cr4Flags::PAGE_GLOBAL) {
+        // SAFETY: without PGE no page is global, and nothing else changes; changing the bit
+        // drops all translations (SDM, "Operations that Invalidate TLBs").
+        unsafe { Cr4::write(cr4 & !Cr4Flags::PAGE_GLOBAL) };
+        // SAFETY: as it was.
+        unsafe { Cr4::write(cr4) };
+    } else {
+        // SAFETY: the same tables again, so what was mapped a moment ago still is.
+        unsafe { load_cr3(PhysAddr(cr3())) };
+    }
+}
+
 /// CR2, the address of the last page fault.
 pub(crate) fn cr2() -> u64 {
     let value: u64;

@@ -1,5 +1,6 @@
 //! Physical frames, the page tables, and what lies where.
 
+pub(crate) mod edits;
 pub(crate) mod frames;
 #[expect(unsafe_code, reason = "gives the allocator the pages it hands out")]
 pub(crate) mod heap;

@@ -16,7 +16,7 @@ use super::layout::{
     KERNEL_STACKS, PAGE,
 };
 use super::tables::{MapError, Tables};
-use super::{master, physmap};
+use super::{edits, master, physmap};
 use crate::arch::descriptors;
 use crate::target;
 
@@ -368,6 +368,7 @@ fn map_stack(
 /// Unmaps whatever pages of a kernel stack are mapped and gives their frames back.
 fn free_pages(tables: &mut Tables, stack: Stack) {
     for va in (stack.bottom..stack.top).step_by(PAGE as usize) {
+        edits::settle_path(tables.root(), VirtAddr(va));
         let End::Mapped { at, .. } = tables.walk(VirtAddr(va)).end() else {
             continue;
         };

@@ -11,6 +11,7 @@ use super::frames::{self, Owner};
 use super::physmap::LiveMemory;
 use crate::arch::cpu;
 use crate::events::{self, Kind};
+use shell::Flush;
 
 /// Why a page could not be mapped.
 #[derive(Clone, Copy, Debug)]
@@ -118,11 +119,34 @@ fn carry_out(plan: &Plan) -> Result<(), MapError> {
     Ok(())
 }
 
+/// Writes one entry by hand, whatever it may be, and drops what is cached of the old one.
+///
+/// What the kernel relies on may change: whoever types `poke-entry` was shown what, and had to
+/// insist. What the kernel frees by its tables, `edits` puts back first.
+pub(crate) fn poke(at: PhysAddr, value: u64, flush: Flush) -> bool {
+    if !write_entry(at, value) {
+        return false;
+    }
+    events::record(Kind::Poke, at.0, value);
+    match flush {
+        Flush::Page(va) => {
+            cpu::flush_page(va);
+            events::record(Kind::Flush, va.0, 0);
+        }
+        Flush::All => {
+            cpu::flush_all();
+            events::record(Kind::FlushAll, 0, 0);
+        }
+    }
+    true
+}
+
 /// Stores one entry.
 #[expect(unsafe_code, reason = "the one write to page tables")]
 fn write_entry(at: PhysAddr, value: u64) -> bool {
     // SAFETY: page tables are never behind a Rust reference, only read through the physmap.
     // A plan fills entries that were absent, or replaces a page that its owner gives up or
-    // changes the rights of; nothing the kernel relies on changes.
+    // changes the rights of; nothing the kernel relies on changes. An entry written by hand
+    // (`poke`) is the one exception, and the person who insisted on it answers for it.
     unsafe { super::physmap::write_u64(at, value) }
 }

@@ -9,6 +9,7 @@ use machine::{
     VirtAddr,
 };
 
+use crate::memory::edits;
 use crate::memory::frames::{self, Owner};
 use crate::memory::layout::PAGE;
 use crate::memory::master;
@@ -104,6 +105,7 @@ impl Space {
             rights,
             pat_index: 0,
         };
+        edits::settle_path(self.root(), VirtAddr(va));
         self.tables
             .map(VirtAddr(va), mapping)
             .map_err(|why| match why {
@@ -114,6 +116,7 @@ impl Space {
 
     /// Unmaps the page at `va`; whoever shares its frame keeps it. False if there is none.
     pub(crate) fn remove_page(&mut self, va: u64) -> bool {
+        edits::settle_path(self.root(), VirtAddr(va));
         let Some((frame, _)) = self.user_leaf(va) else {
             return false;
         };
@@ -147,11 +150,19 @@ impl Space {
     /// Makes the page at `va` writable if it waits to be copied: copies it, or takes it over
     /// when nobody shares it any more. False if it is no such page; `NoMemory` if it cannot.
     pub(crate) fn copy_on_write(&mut self, va: u64) -> Result<bool, SpaceError> {
-        let Some((frame, entry)) = self.user_leaf(va) else {
+        let Some((_, entry)) = self.user_leaf(va) else {
             return Ok(false);
         };
         if entry.raw & COPY_ON_WRITE == 0 {
             return Ok(false);
+        }
+        edits::settle_path(self.root(), VirtAddr(va));
+        let Some((frame, entry)) = self.user_leaf(va) else {
+            return Ok(false);
+        };
+        if entry.raw & COPY_ON_WRITE == 0 {
+            // It was an entry written by hand. What is there now may do.
+            return Ok(entry.writable());
         }
         let writable = (entry.raw & !COPY_ON_WRITE) | Entry::WRITABLE;
         let page = VirtAddr(va & !(PAGE - 1));
@@ -180,6 +191,7 @@ impl Space {
     /// A copy that shares every page; a writable one becomes read-only on both sides until
     /// either writes.
     pub(crate) fn fork(&mut self) -> Result<Space, SpaceError> {
+        edits::settle_lower_half(self.root());
         let mut child = Space::new()?;
         let (paging, root) = (self.paging, self.root());
         for item in machine::leaves(&mut LiveMemory, paging, root, Range::LOWER) {
@@ -229,6 +241,7 @@ impl Space {
     /// Gives every page and table of the lower half back, and the PML4. The space must not be
     /// the one in use.
     pub(crate) fn destroy(self) {
+        edits::settle_lower_half(self.root());
         self.each_table(|level, _, entry| match entry.kind {
             Kind::Page { at, .. } if level == Level::Pt => frames::release_user(at),
             Kind::Table { at } => free_table(at),
@@ -247,7 +260,8 @@ impl Space {
             (at, self.paging.decode(raw, level))
         };
         let table = |entry: Entry| match entry.kind {
-            Kind::Table { at } => Some(at),
+            // By hand an entry may have been made to name anything.
+            Kind::Table { at } if frames::is_owned_by(at, Owner::PageTable) => Some(at),
             _ => None,
         };
         for slot in 0..256 {
@@ -275,6 +289,7 @@ impl Space {
 }
 
 fn free_table(at: PhysAddr) {
+    edits::table_freed(at);
     let was_table = frames::give_back(at, Owner::PageTable);
     debug_assert!(was_table, "only tables are freed as tables");
 }

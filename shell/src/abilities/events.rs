@@ -94,6 +94,11 @@ kinds! {
     Fault = "fault",
     /// One page out of the TLB: a = its address.
     Flush = "flush",
+    /// Everything out of the TLB.
+    FlushAll = "flush-all",
+    /// An entry of a page table was written by hand, or taken back: a = its physical address,
+    /// b = what is there now.
+    Poke = "poke",
     /// A process was made: a = its pid, b = its root.
     Spawn = "spawn",
     /// A process was copied: a = the child's pid, b = the child's root.

@@ -1,10 +1,11 @@
 //! What a target may offer beside memory and registers: frames, processes, stacks, interrupts,
-//! events, snapshots.
+//! events, snapshots, edits.
 //!
 //! A file for each. All of them are optional, and none needs an allocator: lists are asked
 //! for one element at a time.
 
 mod attempts;
+mod edits;
 mod events;
 mod faults;
 mod frames;
@@ -14,6 +15,7 @@ mod snapshots;
 mod stacks;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
+pub use edits::{Edit, EditError, EditList, EditState, Edits, Flush, Poke, UndoError, is_like};
 pub use events::{Event, EventKind, Events};
 pub use faults::{Call, FaultRecord, Faults, OnStack};
 pub use frames::{FrameInfo, FrameOwner, FrameTotals, Frames, Place, Rule, StackPlace};

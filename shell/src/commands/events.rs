@@ -18,7 +18,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Processor,
     usage: "[kind=NAME] [pid=PID] [last=COUNT]",
     summary: "show what the processor did, step by step",
-    help: "Shows the records of the ring of events, the oldest first: number, cycles since the one shown before, pid (0 is the kernel), the ring by the low two bits of the CS that the CPU pushed (or takes, on a return; `-` where neither happens), CR3, and what happened. `kind=` and `pid=` choose; `last=` shows only so many of those chosen, the newest. The last line counts them and says how many records have been overwritten, and what one record costs. `$_` becomes the number shown.\nKinds: `save-context`, `cr3-load`, `rsp0-set`, `stack-switch`, `iretq`, `trap-entry`, `trap-exit`, `system-call`, `system-return`, `fault`, `flush`, `spawn`, `fork`, `exit`, `reap`, `nmi`.",
+    help: "Shows the records of the ring of events, the oldest first: number, cycles since the one shown before, pid (0 is the kernel), the ring by the low two bits of the CS that the CPU pushed (or takes, on a return; `-` where neither happens), CR3, and what happened. `kind=` and `pid=` choose; `last=` shows only so many of those chosen, the newest. The last line counts them and says how many records have been overwritten, and what one record costs. `$_` becomes the number shown.\nKinds: `save-context`, `cr3-load`, `rsp0-set`, `stack-switch`, `iretq`, `trap-entry`, `trap-exit`, `system-call`, `system-return`, `fault`, `flush`, `flush-all`, `poke`, `spawn`, `fork`, `exit`, `reap`, `nmi`.",
     examples: &[
         (
             "spawn hello; events last=40",

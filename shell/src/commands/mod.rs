@@ -25,6 +25,7 @@ mod iretq;
 mod irq;
 mod kill;
 mod map;
+mod poke;
 mod power;
 mod programs;
 mod prove;
@@ -38,6 +39,7 @@ mod stacks;
 mod tables;
 mod time;
 mod tss;
+mod undo;
 mod version;
 mod wait;
 mod walk;
@@ -46,6 +48,8 @@ mod x;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use poke::Whose;
 
 use crate::Error;
 use crate::command::Command;
@@ -59,6 +63,8 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &map::COMMAND,
     &diff::COMMAND,
     &snap::COMMAND,
+    &poke::COMMAND,
+    &undo::COMMAND,
     &tables::COMMAND,
     &x::COMMAND,
     &frames::COMMAND,

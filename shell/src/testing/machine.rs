@@ -7,11 +7,11 @@ use machine::{
 };
 
 use super::{Counted, Fake, FakeCpu, Mishaps, Ring, StackBooks};
-use crate::simulated::Album;
+use crate::simulated::{Album, Pencil};
 use crate::{
-    Attempts, Clock, Cpu, Events, Faults, FrameInfo, FrameTotals, Frames, Interrupts, Pid, Place,
-    Power, PowerError, Processes, Region, SnapshotError, SnapshotInfo, SnapshotName, Snapshots,
-    Stacks, Subject, Target,
+    Attempts, Clock, Cpu, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals, Frames,
+    Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
+    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Target, UndoError,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -28,6 +28,7 @@ pub(crate) struct Machine {
     pub(crate) faults: Option<Mishaps>,
     pub(crate) album: Option<Album>,
     pub(crate) attempts: Option<FakeCpu>,
+    pub(crate) pencil: Option<Pencil>,
 }
 
 pub(crate) struct Books {
@@ -120,6 +121,7 @@ impl Machine {
             faults: None,
             album: None,
             attempts: None,
+            pencil: None,
         }
     }
 
@@ -208,6 +210,7 @@ impl Machine {
         machine.faults = Some(Mishaps::new(&mut machine));
         machine.album = Some(Album::default());
         machine.attempts = Some(FakeCpu::honest());
+        machine.pencil = Some(Pencil::new(&REGIONS[1..]));
         machine
     }
 }
@@ -290,6 +293,10 @@ impl Target for Machine {
     fn attempts(&mut self) -> Option<&mut dyn Attempts> {
         self.attempts.is_some().then_some(self)
     }
+
+    fn edits(&mut self) -> Option<&mut dyn Edits> {
+        self.pencil.is_some().then_some(self)
+    }
     fn build_id(&self) -> &str {
         "0123456789ab"
     }
@@ -314,6 +321,23 @@ impl Snapshots for Machine {
     fn drop(&mut self, name: &str) -> bool {
         let album = self.album.as_mut().expect("it takes snapshots");
         album.drop(&mut self.memory, name)
+    }
+}
+
+impl Edits for Machine {
+    fn edit(&mut self, index: usize) -> Option<Edit> {
+        self.pencil.as_ref()?.list.get(index)
+    }
+    fn poke(&mut self, poke: &Poke) -> Result<u64, EditError> {
+        let pencil = self.pencil.as_mut().expect("it can be written");
+        pencil.poke(&mut self.memory, poke)
+    }
+    fn undo(&mut self) -> Result<Edit, UndoError> {
+        let pencil = self.pencil.as_mut().expect("it can be written");
+        pencil.undo(&mut self.memory)
+    }
+    fn vital(&mut self, index: usize) -> Option<Region> {
+        self.pencil.as_ref()?.vital.get(index).copied()
     }
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod frame;
 mod json;
 mod memory;
+mod poke;
 mod processes;
 mod processor;
 mod prove;

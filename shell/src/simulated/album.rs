@@ -1,7 +1,4 @@
-//! Abilities for targets on a [`Simulated`] machine, so that tests of the shell and transcripts
-//! need not each have their own.
-//!
-//! Uses `std`; compiled for tests and with the feature `simulated` only.
+//! Snapshots of a simulated machine's tables.
 
 use std::vec::Vec;
 
