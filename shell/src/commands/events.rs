@@ -10,6 +10,8 @@ use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::event::What;
 use crate::once::Once;
+use crate::output::Output;
+use crate::record::{Row, hex, number, text};
 use crate::render::Count;
 use crate::{Error, Event, EventKind, Events, Pid};
 
@@ -27,7 +29,37 @@ pub(super) const COMMAND: Command = Command {
         ("events kind=cr3-load", "who was switched to, and when"),
         ("events pid=3 kind=fault", "what it died of"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "event",
+            about: "a record of the ring, the oldest first",
+            fields: &[
+                number("number", "its number"),
+                text("cycles", "the time-stamp counter, in decimal"),
+                number("delta", "cycles since the one shown before").or_null(),
+                number("pid", "whose it is; 0 is the kernel's"),
+                number(
+                    "ring",
+                    "the low two bits of CS, where the CPU pushes or takes one",
+                )
+                .or_null(),
+                hex("cr3", "CR3"),
+                text("kind", "what happened"),
+                hex("a", "the first value, by the kind"),
+                hex("b", "the second one"),
+                text("text", "kind and values in words"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[
+                number("events", "how many were shown"),
+                number("lost", "how many records have been overwritten"),
+                number("cost", "the cycles that one record costs").or_null(),
+            ],
+        },
+    ],
     args: &[ArgKind::Words(EventKind::FILTERS)],
     run,
 };
@@ -62,13 +94,20 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         };
         if wish.admits(&event) {
             count = count.saturating_add(1);
-            row(&mut context.out, &event, before)?;
+            match context.out.is_json() {
+                true => record(&mut context.out, &event, before)?,
+                false => row(&mut context.out, &event, before)?,
+            }
             before = Some(event.cycles);
         }
     }
     context.state.value = count;
     let cost = events(context)?.cost();
     let out = &mut context.out;
+    if out.is_json() {
+        let record = out.record("summary").number("events", count);
+        return Ok(record.number("lost", lost).number("cost", cost).end()?);
+    }
     write!(out, "{}, {lost} lost", Count(count, "event"))?;
     match cost {
         Some(cycles) => writeln!(out, ", {} each", Count(cycles, "cycle"))?,
@@ -121,6 +160,23 @@ fn first(context: &mut Context<'_>, wish: &Wish, oldest: u64, newest: u64) -> Re
         missing -= u64::from(event.is_some_and(|event| wish.admits(&event)));
     }
     Ok(first)
+}
+
+fn record(out: &mut Output<'_>, event: &Event, before: Option<u64>) -> Result<(), Error> {
+    let delta = |before| event.cycles.wrapping_sub(before).cast_signed();
+    let record = out
+        .record("event")
+        .number("number", event.seq)
+        .text("cycles", event.cycles)
+        .number("delta", before.map(delta))
+        .number("pid", event.pid)
+        .number("ring", event.cs.map(|cs| cs & 3))
+        .hex("cr3", event.cr3)
+        .text("kind", event.kind.name())
+        .hex("a", event.a)
+        .hex("b", event.b)
+        .text("text", What(event));
+    Ok(record.end()?)
 }
 
 fn row(out: &mut dyn Write, event: &Event, before: Option<u64>) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use machine::{Gate, Selector, VirtAddr, vectors};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::record::{Row, flag, hex, number, text};
 use crate::render::Count;
 use crate::virt::Virt;
 use crate::{Error, Region};
@@ -20,7 +21,39 @@ pub(super) const COMMAND: Command = Command {
         ("idt", "the whole table on a screen"),
         ("idt 14", "the page-fault gate in full"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "gates",
+            about: "a gate, or a run of gates that are alike",
+            fields: &[
+                number("first", "the first vector"),
+                number("last", "the last one"),
+                text("name", "what the vector is, if it is the CPU's own").or_null(),
+                hex("low", "the raw word of the first gate"),
+                hex("high", "the second one"),
+                hex("handler", "where it leads"),
+                hex("step", "the distance from one handler to the next").or_null(),
+                hex("selector", "the code segment"),
+                number(
+                    "ist",
+                    "which stack of the TSS it gets, 0 for none in particular",
+                ),
+                number("dpl", "the least privileged ring that may use it with INT"),
+                text("kind", "interrupt, trap, reserved type"),
+                flag("present", "whether it is present"),
+                text("region", "the name of the region of the handler").or_null(),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "where the table is, if more than one gate is shown",
+            fields: &[
+                number("gates", "how many there are room for"),
+                hex("base", "where the table is"),
+                hex("limit", "its limit"),
+            ],
+        },
+    ],
     args: &[ArgKind::Words(&["all"])],
     run,
 };
@@ -47,10 +80,22 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Wanted::All => {
             for vector in 0..gates.min(256) {
                 let gate = read(context, base, vector)?;
-                writeln!(context.out, "{vector:>3} {}", Raw(&gate))?;
+                match context.out.is_json() {
+                    true => record(context, &Alike::new(vector, gate))?,
+                    false => writeln!(context.out, "{vector:>3} {}", Raw(&gate))?,
+                }
             }
         }
         Wanted::Runs => runs(context, base, gates.min(256))?,
+    }
+    if context.out.is_json() {
+        let record = context
+            .out
+            .record("summary")
+            .number("gates", gates)
+            .hex("base", base)
+            .hex("limit", regs.idtr.limit);
+        return Ok(record.end()?);
     }
     let count = Count(gates, "gate");
     writeln!(
@@ -79,6 +124,9 @@ fn read(context: &mut Context<'_>, base: u64, vector: u64) -> Result<Gate, Error
 
 fn one(context: &mut Context<'_>, base: u64, vector: u8) -> Result<(), Error> {
     let gate = read(context, base, vector.into())?;
+    if context.out.is_json() {
+        return Ok(record(context, &Alike::new(vector.into(), gate))?);
+    }
     let region = context.region(gate.offset);
     let out = &mut context.out;
     writeln!(out, "raw      {:016x} {:016x}", gate.low, gate.high)?;
@@ -182,13 +230,43 @@ fn runs(context: &mut Context<'_>, base: u64, gates: u64) -> Result<(), Error> {
             continue;
         }
         if let Some(alike) = open.replace(Alike::new(vector, gate)) {
-            writeln!(context.out, "{}", RunLine(&alike))?;
+            run_line(context, &alike)?;
         }
     }
     if let Some(alike) = open {
-        writeln!(context.out, "{}", RunLine(&alike))?;
+        run_line(context, &alike)?;
     }
     Ok(())
+}
+
+fn run_line(context: &mut Context<'_>, alike: &Alike) -> fmt::Result {
+    match context.out.is_json() {
+        true => record(context, alike),
+        false => writeln!(context.out, "{}", RunLine(alike)),
+    }
+}
+
+fn record(context: &mut Context<'_>, alike: &Alike) -> fmt::Result {
+    let gate = &alike.gate;
+    let region = context.region(gate.offset);
+    let own = u8::try_from(alike.first).ok().filter(|vector| *vector < 32);
+    context
+        .out
+        .record("gates")
+        .number("first", alike.first)
+        .number("last", alike.last)
+        .maybe_text("name", own.map(vectors::name))
+        .hex("low", gate.low)
+        .hex("high", gate.high)
+        .hex("handler", gate.offset)
+        .hex("step", alike.step)
+        .hex("selector", gate.selector.0)
+        .number("ist", gate.ist)
+        .number("dpl", gate.dpl)
+        .text("kind", gate.kind.name())
+        .flag("present", gate.present)
+        .maybe_text("region", region.map(|region| region.name))
+        .end()
 }
 
 struct RunLine<'a>(&'a Alike);

@@ -5,6 +5,7 @@ use core::fmt::Write;
 use machine::vectors;
 
 use crate::command::{Args, Command, Context, Group};
+use crate::record::{Row, flag, hex, number, text};
 use crate::render::Count;
 use crate::{Error, Interrupts};
 
@@ -18,7 +19,39 @@ pub(super) const COMMAND: Command = Command {
         ("irq", "is the timer running?"),
         ("repeat 2 irq", "what counts up?"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "line",
+            about: "a line of the interrupt controllers",
+            fields: &[
+                number("line", "its number"),
+                hex("vector", "its vector"),
+                text("device", "what is on the line in a PC").or_null(),
+                flag("masked", "whether it is masked"),
+                flag("requested", "whether it has asked and waits"),
+                flag("in_service", "whether it is being served"),
+                number("count", "how often its vector was entered"),
+            ],
+        },
+        Row {
+            name: "vector",
+            about: "another vector that was entered",
+            fields: &[
+                hex("vector", "its number"),
+                text("name", "what it is"),
+                number("count", "how often it was entered"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[
+                flag("if", "RFLAGS.IF"),
+                number("heard", "how many lines are not masked"),
+                number("count", "how often any vector was entered"),
+            ],
+        },
+    ],
     args: &[],
     run,
 };
@@ -56,6 +89,21 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         sum = sum.saturating_add(count);
         let is_in = |word: u16| word >> line & 1 == 1;
         heard += u64::from(!is_in(lines.masked));
+        if context.out.is_json() {
+            let device = Some(device).filter(|device| !device.is_empty());
+            context
+                .out
+                .record("line")
+                .number("line", line)
+                .hex("vector", vector)
+                .maybe_text("device", device)
+                .flag("masked", is_in(lines.masked))
+                .flag("requested", is_in(lines.requested))
+                .flag("in_service", is_in(lines.in_service))
+                .number("count", count)
+                .end()?;
+            continue;
+        }
         let masked = if is_in(lines.masked) {
             "masked"
         } else {
@@ -86,13 +134,27 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         if count > 0 && vector.wrapping_sub(lines.first_vector) >= 16 {
             sum = sum.saturating_add(count);
             let name = vectors::name(vector);
-            writeln!(
-                context.out,
-                "        vector {vector:#04x}        {count:>10}  {name}"
-            )?;
+            let out = &mut context.out;
+            match out.is_json() {
+                true => out
+                    .record("vector")
+                    .hex("vector", vector)
+                    .text("name", name)
+                    .number("count", count)
+                    .end()?,
+                false => writeln!(
+                    out,
+                    "        vector {vector:#04x}        {count:>10}  {name}"
+                )?,
+            }
         }
     }
     context.state.value = sum;
+    if context.out.is_json() {
+        let record = context.out.record("summary").flag("if", enabled);
+        let record = record.number("heard", heard).number("count", sum);
+        return Ok(record.end()?);
+    }
     writeln!(
         context.out,
         "IF {}, {heard} of 16 lines heard, {}",

@@ -3,10 +3,11 @@
 use core::fmt::Write;
 
 use heapless::String;
-use machine::{Selector, VirtAddr, bits};
+use machine::{Registers, Selector, VirtAddr, bits};
 
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
+use crate::record::{Row, hex, text};
 
 pub(super) const COMMAND: Command = Command {
     name: "regs",
@@ -18,7 +19,16 @@ pub(super) const COMMAND: Command = Command {
         ("regs", "all of them"),
         ("assert $rflags.if == 1", "are interrupts on?"),
     ],
-    rows: &[],
+    rows: &[Row {
+        name: "register",
+        about: "a register",
+        fields: &[
+            text("name", "its name"),
+            hex("value", "its value"),
+            text("bits", "of RFLAGS, the names of the bits that are set").or_null(),
+            text("region", "of RIP, the name of the region").or_null(),
+        ],
+    }],
     args: &[],
     run,
 };
@@ -37,6 +47,9 @@ const GENERAL: [[&str; 2]; 8] = [
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.done()?;
     let regs = context.registers()?;
+    if context.out.is_json() {
+        return records(context, &regs);
+    }
     let out = &mut context.out;
     let value = |name| VirtAddr(regs.by_name(name).unwrap_or(0));
     for [left, right] in GENERAL {
@@ -68,6 +81,41 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     match context.region(rip) {
         Some(region) => writeln!(context.out, "rip {rip} in {}", region.name)?,
         None => writeln!(context.out, "rip {rip}")?,
+    }
+    Ok(())
+}
+
+/// All that the text shows, in the same order.
+fn records(context: &mut Context<'_>, regs: &Registers) -> Result<(), Error> {
+    const OTHERS: [&str; 13] = [
+        "cs",
+        "ss",
+        "ds",
+        "es",
+        "fs",
+        "gs",
+        "tr",
+        "ldtr",
+        "fs_base",
+        "gs_base",
+        "kernel_gs_base",
+        "rflags",
+        "rip",
+    ];
+    let region = context.region(VirtAddr(regs.rip));
+    for name in GENERAL.iter().flatten().chain(&OTHERS).copied() {
+        let flags = bits::RFLAGS.names(regs.rflags);
+        context
+            .out
+            .record("register")
+            .text("name", name)
+            .hex("value", regs.by_name(name).unwrap_or(0))
+            .maybe_text("bits", (name == "rflags").then_some(flags))
+            .maybe_text(
+                "region",
+                region.filter(|_| name == "rip").map(|region| region.name),
+            )
+            .end()?;
     }
     Ok(())
 }

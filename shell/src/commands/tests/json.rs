@@ -134,8 +134,7 @@ fn with_json(command: &str) -> String {
 
 /// Commands that have not learnt it yet.
 const NOT_YET: &[&str] = &[
-    "can", "check", "diff", "tables", "x", "frames", "regs", "cr", "gdt", "idt", "tss", "irq",
-    "events", "iretq", "stacks",
+    "can", "check", "diff", "tables", "x", "frames", "iretq", "stacks",
 ];
 
 fn is_ready(line: &str) -> bool {
