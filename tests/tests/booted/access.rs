@@ -196,8 +196,8 @@ pub(crate) fn prove_takes_nmis(built: &Built, firmware: Firmware) -> Result<()> 
     // What a row that differs is shown with.
     for difference in [
         "another",
-        "did not do it",
-        "the CPU did it",
+        "it is allowed",
+        "it is forbidden",
         " is not ",
         "wrong",
     ] {

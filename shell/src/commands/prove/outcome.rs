@@ -48,8 +48,8 @@ pub(super) enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Difference::Done => "forbidden, and the CPU did it",
-            Difference::NotDone => "allowed, and the CPU did not do it",
+            Difference::Done => "it is forbidden",
+            Difference::NotDone => "it is allowed",
             Difference::Vector => "another exception",
             Difference::Code => "another error code",
             Difference::Address => "CR2 is not the address",

@@ -90,7 +90,7 @@ fn a_cpu_that_does_anything_else_is_found_out() {
                     other => other,
                 }
             },
-            "forbidden, and the CPU did it",
+            "it is forbidden",
         ),
         (
             |access, _, outcome| match outcome {
@@ -105,7 +105,7 @@ fn a_cpu_that_does_anything_else_is_found_out() {
                 }
                 other => other,
             },
-            "allowed, and the CPU did not do it",
+            "it is allowed",
         ),
         (
             |_, _, outcome| edited(outcome, |(_, code, ..)| *code ^= 0x10),
