@@ -25,9 +25,10 @@ use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::stacks::{self, Stack};
 use crate::memory::{frames, heap, layout, master, physmap};
 use crate::process::LiveProcesses;
+use crate::symbols::LiveSymbols;
 use crate::target::{self, LiveKernel};
 use crate::terminal::Consoles;
-use crate::{events, image, process};
+use crate::{events, image, process, symbols};
 
 /// What the banner and `version` show.
 #[derive(Clone, Copy)]
@@ -40,8 +41,6 @@ pub(crate) struct Summary {
 }
 
 static SUMMARY: Once<Summary> = Once::new();
-/// Where the bootloader put the programs, and how many bytes there are.
-static RAMDISK: Once<Option<(u64, u64)>> = Once::new();
 static SHELL: Mutex<Shell> = Mutex::new(Shell::new());
 
 /// Room for the filters of pipes: `sort` and `tail` can keep 256 KiB.
@@ -94,7 +93,11 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
             .into_option()
             .map(|start| (start, info.ramdisk_len)),
     };
-    RAMDISK.call_once(|| pieces.ramdisk);
+    if let Some((start, bytes)) = pieces.ramdisk {
+        process::init_ramdisk(start, bytes);
+    }
+    // From here on a fault is reported with names.
+    symbols::init();
     name_regions(&pieces);
     let mut tables = match master::build(target::paging(), &info.memory_regions, &pieces) {
         Ok(tables) => tables,
@@ -153,9 +156,6 @@ extern "C" fn second_half() -> ! {
     }
     stage("processes");
     process::init();
-    if let Some((start, bytes)) = RAMDISK.get().copied().flatten() {
-        process::init_ramdisk(start, bytes);
-    }
     events::measure();
     stage("screen");
     console::init_screen();
@@ -176,6 +176,7 @@ extern "C" fn second_half() -> ! {
         processes: LiveProcesses,
         snapshots: LiveSnapshots::default(),
         edits: LiveEdits,
+        symbols: LiveSymbols,
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
     cpu::interrupts_on();

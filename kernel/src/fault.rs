@@ -13,6 +13,7 @@ use crate::arch::{attempt, cpu};
 use crate::console::emergency;
 use crate::devices::timer;
 use crate::events::{self, Kind};
+use crate::symbols::Within;
 use crate::{faults, input, panic, process};
 
 const DEBUG: u8 = 1;
@@ -121,9 +122,10 @@ fn note(vector: u8, frame: &mut TrapFrame) {
     }
     let _ = writeln!(
         emergency(),
-        "\nnote: {} at RIP {}, going on",
+        "\nnote: {} at RIP {}, going on{}",
         vectors::name(vector),
-        VirtAddr(frame.rip)
+        VirtAddr(frame.rip),
+        Within(VirtAddr(frame.rip))
     );
 }
 

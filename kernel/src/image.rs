@@ -128,7 +128,7 @@ pub(crate) fn build_id() -> &'static str {
 }
 
 /// The descriptor of the GNU build-id note: name size, descriptor size, type 3, "GNU", bytes.
-fn build_id_bytes() -> Option<[u8; 6]> {
+pub(crate) fn build_id_bytes() -> Option<[u8; 6]> {
     for (_, _, address, _) in program_headers().filter(|header| header.0 == PT_NOTE) {
         let at = usize::try_from(address).ok()?;
         let note = headers().get(at..)?;

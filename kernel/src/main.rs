@@ -26,6 +26,7 @@ mod input;
 mod memory;
 mod panic;
 mod process;
+mod symbols;
 mod target;
 mod terminal;
 

@@ -6,7 +6,7 @@ use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
     Attempts, Clock, Cpu, Crash, Edits, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
     Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots, Stacks,
-    Target,
+    Symbols, Target,
 };
 use spin::Once;
 
@@ -21,6 +21,7 @@ use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::{layout, master};
 use crate::process::{self, LiveProcesses};
+use crate::symbols::LiveSymbols;
 use crate::{events, fault, faults, image};
 
 static PAT: Once<u64> = Once::new();
@@ -54,6 +55,7 @@ pub(crate) struct LiveKernel {
     pub(crate) processes: LiveProcesses,
     pub(crate) snapshots: LiveSnapshots,
     pub(crate) edits: LiveEdits,
+    pub(crate) symbols: LiveSymbols,
 }
 
 impl Target for LiveKernel {
@@ -123,6 +125,10 @@ impl Target for LiveKernel {
 
     fn edits(&mut self) -> Option<&mut dyn Edits> {
         Some(&mut self.edits)
+    }
+
+    fn symbols(&mut self) -> Option<&mut dyn Symbols> {
+        Some(&mut self.symbols)
     }
 
     fn crash(&mut self) -> Option<&mut dyn Crash> {

@@ -16,8 +16,8 @@ use crate::pipe;
 use crate::process::{Named, Number as Processes};
 use crate::render::Size;
 use crate::{
-    AttemptError, EditError, Exit, Pid, PowerError, ProcessError, SnapshotError, StackError,
-    UndoError,
+    AttemptError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, SnapshotError,
+    StackError, UndoError,
 };
 
 /// A piece of what was typed, short enough to be quoted in a message.
@@ -149,6 +149,24 @@ pub(crate) enum Error {
     Attempt(AttemptError),
     /// So many of so many rows are not as foretold.
     Different(u64, u64),
+    /// There are no names of this image.
+    NoSymbols(&'static str, NoSymbols),
+    /// Nothing has this name.
+    NoSymbol(Excerpt),
+    /// So many have this name, and one is needed.
+    SeveralSymbols(Excerpt, u64),
+    /// So many functions have this name, and all of them are inlined.
+    OnlyInlined(Excerpt, u64),
+    /// No function with this name is inlined anywhere.
+    NotInlined(Excerpt),
+    /// Nobody named what is at this address of this image.
+    Unnamed(VirtAddr, Excerpt),
+    /// No source file with this name is in this image.
+    NoFile(Excerpt, Excerpt),
+    /// Several source files have this name.
+    SeveralFiles(Excerpt),
+    /// A source line without code, and the next one that has some.
+    NoCode(Excerpt, Option<u32>),
     /// The machine is still on.
     Power(PowerError),
     /// Anything that needs no values to be said.
@@ -279,6 +297,39 @@ impl fmt::Display for Error {
             Error::Attempt(why) => write!(f, "{why}"),
             Error::Different(count, of) => {
                 write!(f, "the CPU does something else in {count} of {of} rows")
+            }
+            Error::NoSymbols(whose, why) => write!(f, "{whose} has no names: {why}"),
+            Error::NoSymbol(name) => write!(f, "nothing is called `{name}`"),
+            Error::SeveralSymbols(name, count) => {
+                write!(
+                    f,
+                    "`{name}` could be {count} symbols; `sym {name}` lists them"
+                )
+            }
+            Error::OnlyInlined(name, 1) => {
+                write!(
+                    f,
+                    "`{name}` is only inlined; `sym {name} inlined` says where"
+                )
+            }
+            Error::OnlyInlined(name, count) => write!(
+                f,
+                "{count} functions called `{name}` are only inlined; `sym {name} inlined` says where"
+            ),
+            Error::NotInlined(name) => write!(f, "nothing called `{name}` is inlined anywhere"),
+            Error::Unnamed(address, image) => {
+                write!(f, "{address} is nothing that has a name in {image}")
+            }
+            Error::NoFile(file, image) => write!(f, "no code of {image} is from `{file}`"),
+            Error::SeveralFiles(file) => {
+                write!(f, "`{file}` could be each of these; give more of the path")
+            }
+            Error::NoCode(line, None) => write!(f, "no code is from {line} or after it"),
+            Error::NoCode(line, Some(next)) => {
+                write!(
+                    f,
+                    "no code is from {line}; line {next} is the next that has some"
+                )
             }
             Error::Power(why) => write!(f, "{why}"),
             Error::UnknownFilter(word) => {

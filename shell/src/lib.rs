@@ -30,6 +30,7 @@ pub mod framing;
 mod grammar;
 mod judged;
 mod lines;
+mod names;
 mod once;
 mod output;
 mod pipe;
@@ -56,10 +57,10 @@ mod virt;
 pub use abilities::{
     Attempt, AttemptError, Attempts, Bench, Call, Chain, Edit, EditError, EditList, EditState,
     Edits, Event, EventKind, Events, Exit, FaultRecord, Faults, Flush, FrameInfo, FrameOwner,
-    FrameTotals, Frames, Interrupts, Lines, OnStack, Outcome, Pid, Place, Poke, ProcessError,
-    ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule, SnapshotError, SnapshotInfo,
-    SnapshotName, Snapshots, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks,
-    Start, Subject, UndoError, is_like,
+    FrameTotals, Frames, Image, Interrupts, Lines, NoSymbols, OnStack, Outcome, Pid, Place, Poke,
+    ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule, SnapshotError,
+    SnapshotInfo, SnapshotName, Snapshots, StackError, StackInfo, StackKind, StackPlace,
+    StackState, Stacks, Start, Subject, Symbols, UndoError, is_like,
 };
 pub use decoder::Decoder;
 use error::Error;

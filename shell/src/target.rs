@@ -9,7 +9,7 @@ use core::fmt;
 use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 
 use crate::abilities::{
-    Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks,
+    Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Symbols,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
@@ -75,6 +75,11 @@ pub trait Target {
 
     /// The last faults, with what was known when they came.
     fn faults(&mut self) -> Option<&mut dyn Faults> {
+        None
+    }
+
+    /// The names of functions and lines.
+    fn symbols(&mut self) -> Option<&mut dyn Symbols> {
         None
     }
 

@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use object::LittleEndian;
 use object::elf::{ET_EXEC, FileHeader64, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use xtask::lock::Lock;
-use xtask::programs::{self, Programs};
+use symbolizer::Index;
+use xtask::built::{self, Built};
+use xtask::elf;
+use xtask::programs::Programs;
 use xtask::project::Project;
-use xtask::{elf, setup};
 
 const PAGE: u64 = 4096;
 /// Where programs are linked, and where what `map` hands out begins.
@@ -20,12 +21,8 @@ const PROGRAM: std::ops::Range<u64> = 0x40_0000..0x1000_0000_0000;
 /// A BIOS reads every byte of the archive in real mode.
 const ARCHIVE_BYTES: usize = 700 << 10;
 
-static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| {
-    let project = Project::find();
-    let _lock = Lock::take(&project).expect("our turn");
-    let ready = setup::ready(&project).expect("this machine is set up");
-    programs::build(&project, &ready.toolchain).expect("the programs compile")
-});
+static BUILT: LazyLock<Built> = LazyLock::new(|| built::prepare(&[]).expect("everything compiles"));
+static PROGRAMS: LazyLock<&Programs> = LazyLock::new(|| &BUILT.programs);
 
 /// A part of a file that is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +66,15 @@ impl File {
     }
 }
 
-/// What lies in the archive, as the kernel finds it: a header of 512 bytes before each file.
+/// The programs in the archive.
 fn archive() -> Vec<File> {
-    let archive = std::fs::read(&PROGRAMS.archive).expect("an archive");
+    let files = whole_archive().into_iter();
+    files.filter(|file| !file.name.contains('/')).collect()
+}
+
+/// What lies in the archive, as the kernel finds it: a header of 512 bytes before each file.
+fn whole_archive() -> Vec<File> {
+    let archive = std::fs::read(&BUILT.kernel.ramdisk).expect("an archive");
     let mut files = Vec::new();
     let mut rest = archive.as_slice();
     while let Some((header, behind)) = rest.split_at_checked(512) {
@@ -108,7 +111,7 @@ fn the_archive_holds_every_program_once_in_order_and_is_small() {
     let names: Vec<String> = archive().into_iter().map(|file| file.name).collect();
     assert_eq!(names, PROGRAMS.names);
     assert!(names.is_sorted());
-    let bytes = std::fs::metadata(&PROGRAMS.archive)
+    let bytes = std::fs::metadata(&BUILT.kernel.ramdisk)
         .expect("an archive")
         .len();
     assert!(bytes <= ARCHIVE_BYTES as u64, "{bytes} bytes");
@@ -153,7 +156,7 @@ fn no_page_of_a_program_is_writable_and_executable_or_has_rights_of_two_segments
 }
 
 #[test]
-fn debug_information_is_on_the_disk_but_not_its_indices() {
+fn no_debug_information_is_on_the_disk_but_symbols_are_and_what_unwinding_needs() {
     for file in archive() {
         let name = &file.name;
         let sections = file.header().sections(LittleEndian, file.bytes.as_slice());
@@ -162,24 +165,41 @@ fn debug_information_is_on_the_disk_but_not_its_indices() {
             .iter()
             .filter_map(|section| sections.section_name(LittleEndian, section).ok())
             .collect();
-        for there in [".symtab", ".eh_frame", ".debug_info", ".debug_line"] {
-            // Programs of assembly alone may have no function to describe.
-            let is_needed = !there.starts_with(".debug") || name == "hello";
-            assert!(
-                !is_needed || names.contains(there.as_bytes()),
-                "{name}: {there}"
-            );
+        for there in [".symtab", ".eh_frame"] {
+            assert!(names.contains(there.as_bytes()), "{name}: {there}");
         }
-        for gone in [
-            ".debug_names",
-            ".debug_aranges",
-            ".debug_loclists",
-            ".dynamic",
-            ".rela.dyn",
-        ] {
+        for gone in [".debug_info", ".debug_line", ".dynamic", ".rela.dyn"] {
             assert!(!names.contains(gone.as_bytes()), "{name}: {gone}");
         }
     }
+}
+
+#[test]
+fn every_program_and_the_kernel_have_an_index_of_their_own_build() {
+    let files = whole_archive();
+    let named = |name: &str| {
+        let wanted = format!("symbols/{name}");
+        files.iter().find(|file| file.name == wanted).expect(name)
+    };
+    let programs = PROGRAMS
+        .names
+        .iter()
+        .map(|name| (name.as_str(), PROGRAMS.folder.join(name)));
+    let kernel = ("kernel", BUILT.kernel.whole.clone());
+    for (name, whole) in programs.chain([kernel]) {
+        let index = Index::open(&named(name).bytes).expect(name);
+        let build_id: String = index
+            .build_id()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let expected = elf::build_id(&whole).expect(name);
+        assert!(
+            build_id.starts_with(&expected),
+            "{name}: {build_id} {expected}"
+        );
+    }
+    assert_eq!(files.len(), 2 * PROGRAMS.names.len() + 1);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::kernel::{self, Kernel};
 use crate::lock::Lock;
 use crate::programs::{self, Programs};
 use crate::project::Project;
+use crate::ramdisk;
 use crate::scratch::Scratch;
 use crate::setup::{self, Ready};
 
@@ -54,7 +55,8 @@ pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Resu
     let programs = programs::build(&project, &ready.toolchain)?;
     let kernel = kernel::build(&project, &ready.toolchain, features)?;
     let builder = image::builder(&project, &ready.toolchain)?;
-    let ramdisk = ramdisk.unwrap_or(&programs.archive);
+    let archive = ramdisk::build(&project, &kernel, &programs)?;
+    let ramdisk = ramdisk.unwrap_or(&archive);
     let written = image::write(&project, &builder, &kernel, Some(ramdisk))?;
     let disks = Arc::new(Scratch::new("disks").context("no folder for the disks")?);
     let keep = |image: &Path, name: &str| {

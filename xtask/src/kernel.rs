@@ -17,8 +17,12 @@ use crate::toolchain::Toolchain;
 pub struct Kernel {
     /// Every section: for GDB and for naming addresses.
     pub whole: PathBuf,
-    /// What is loaded: the same code, debug sections fewer and compressed.
+    /// What is loaded: the same code without debug information.
     pub loaded: PathBuf,
+    /// Its names in short, made from the whole file.
+    pub index: PathBuf,
+    /// The archive that boots beside it.
+    pub ramdisk: PathBuf,
     /// The first twelve digits of its build id, which its banner shows.
     pub build_id: String,
     /// The features it was built with, joined into a word; empty for the usual kernel.
@@ -71,6 +75,10 @@ pub fn build(
     }
     let build_id = elf::build_id(&whole)?;
     Ok(Kernel {
+        index: named("symbols"),
+        ramdisk: project
+            .target()
+            .join(file_name("ringwalk-ramdisk", &variant, "tar")),
         whole,
         loaded,
         build_id,

@@ -22,6 +22,7 @@ pub mod lock;
 pub mod means;
 pub mod programs;
 pub mod project;
+pub mod ramdisk;
 pub mod run;
 pub mod scratch;
 pub mod screenshot;

@@ -1,4 +1,4 @@
-//! Builds the user programs and packs them into the archive that boots beside the kernel.
+//! Builds the user programs.
 
 use std::path::{Path, PathBuf};
 
@@ -27,8 +27,8 @@ pub struct Programs {
     pub names: Vec<String>,
     /// One ELF file each, with every section: for GDB and for naming addresses.
     pub folder: PathBuf,
-    /// All of them as the kernel finds them: a POSIX ustar archive, the same for the same files.
-    pub archive: PathBuf,
+    /// The same without debug information, as the kernel loads them.
+    pub loaded: PathBuf,
 }
 
 /// Builds them all.
@@ -48,7 +48,6 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Program
 
     let folder = project.target().join("programs-elf");
     let reduced = project.target().join("programs-disk");
-    let mut files = Vec::new();
     for made in [&folder, &reduced] {
         std::fs::create_dir_all(made)?;
         remove_others(made, &names)?;
@@ -62,22 +61,11 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Program
             std::fs::copy(&built, &whole)
                 .with_context(|| format!("cannot copy {}", built.display()))?;
         }
-        let bytes = std::fs::read(&loaded);
-        files.push((
-            name.as_str(),
-            bytes.with_context(|| format!("cannot read {}", loaded.display()))?,
-        ));
-    }
-    let archive = project.target().join("ringwalk-programs.tar");
-    let packed = pack(&files)?;
-    if std::fs::read(&archive).ok().as_ref() != Some(&packed) {
-        std::fs::write(&archive, packed)
-            .with_context(|| format!("cannot write {}", archive.display()))?;
     }
     Ok(Programs {
         names,
         folder,
-        archive,
+        loaded: reduced,
     })
 }
 
@@ -110,35 +98,9 @@ fn remove_others(folder: &Path, names: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An archive of these files that depends on nothing else: no times, no owners.
-fn pack(files: &[(&str, Vec<u8>)]) -> anyhow::Result<Vec<u8>> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, bytes) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_path(name)?;
-        header.set_size(bytes.len().try_into()?);
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_mode(0o755);
-        header.set_mtime(0);
-        header.set_cksum();
-        builder.append(&header, bytes.as_slice())?;
-    }
-    Ok(builder.into_inner()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_same_files_make_the_same_archive_whenever_it_is_made() {
-        let files = [("a", vec![1, 2, 3]), ("b", vec![0; 600])];
-        let archive = pack(&files).expect("packed");
-        assert_eq!(archive, pack(&files).expect("packed"));
-        // A header and a block, a header and two blocks, two empty blocks for the end.
-        assert_eq!(archive.len(), (1 + 1 + 1 + 2 + 2) * 512);
-        assert_eq!(archive.get(257..263), Some(b"ustar\0".as_slice()));
-    }
 
     #[test]
     fn what_cargo_takes_for_a_program_is_one_and_what_is_left_of_others_goes() {

@@ -18,7 +18,7 @@ pub(crate) struct LiveProcesses;
 
 impl Processes for LiveProcesses {
     fn program(&mut self, index: usize) -> Option<Program<'_>> {
-        let file = ramdisk::files().nth(index)?;
+        let file = ramdisk::programs().nth(index)?;
         Some(Program {
             name: file.name,
             bytes: file.content.len() as u64,

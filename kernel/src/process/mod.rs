@@ -22,7 +22,7 @@ mod program;
     unsafe_code,
     reason = "the slice that the bootloader put the programs in"
 )]
-mod ramdisk;
+pub(crate) mod ramdisk;
 mod schedule;
 mod space;
 mod spawn;
@@ -182,6 +182,11 @@ impl Table {
     fn has_room(&self) -> bool {
         self.slots.iter().any(Option::is_none)
     }
+}
+
+/// The name of the program that a process runs, dead ones included.
+pub(crate) fn program_of(pid: u32) -> Option<String<32>> {
+    table().get(pid).map(|process| process.name.clone())
 }
 
 /// A page fault in ring 3: true if it was a write to a page that waited to be copied, and the

@@ -44,5 +44,5 @@ fn stack() -> OnStack {
 pub(crate) fn unwind_tables() -> Option<unwinder::Image<'static>> {
     let mut table = TABLE.try_lock()?;
     let name = &table.get(current_pid())?.name;
-    elf::unwind_tables(ramdisk::find(name)?.content)
+    elf::unwind_tables(ramdisk::program(name)?.content)
 }

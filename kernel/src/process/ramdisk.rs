@@ -1,4 +1,6 @@
-//! The programs: a POSIX ustar archive that the bootloader puts into memory.
+//! The programs and the indexes of symbols: a POSIX ustar archive that the bootloader puts into memory.
+//!
+//! An index is named `symbols/NAME`; everything else is a program.
 
 use spin::Once;
 
@@ -26,7 +28,7 @@ pub(crate) fn init(start: u64, bytes: u64) {
 }
 
 /// Every file, in the archive's order. An archive that is damaged ends where the damage is.
-pub(crate) fn files() -> impl Iterator<Item = File> {
+fn files() -> impl Iterator<Item = File> {
     let archive = ARCHIVE.get().copied().unwrap_or_default();
     let mut at = 0usize;
     core::iter::from_fn(move || {
@@ -48,9 +50,22 @@ pub(crate) fn files() -> impl Iterator<Item = File> {
     })
 }
 
-/// The file with this name.
-pub(crate) fn find(name: &str) -> Option<File> {
-    files().find(|file| file.name == name)
+/// Where the indexes are.
+const SYMBOLS: &str = "symbols/";
+
+/// Every program, in the archive's order.
+pub(crate) fn programs() -> impl Iterator<Item = File> {
+    files().filter(|file| !file.name.starts_with(SYMBOLS))
+}
+
+/// The program with this name.
+pub(crate) fn program(name: &str) -> Option<File> {
+    programs().find(|file| file.name == name)
+}
+
+/// The index of the kernel or of a program.
+pub(crate) fn symbols(name: &str) -> Option<File> {
+    files().find(|file| file.name.strip_prefix(SYMBOLS) == Some(name))
 }
 
 fn text(field: &'static [u8]) -> Option<&'static str> {

@@ -38,7 +38,7 @@ impl From<LoadError> for ProcessError {
 
 /// Starts a program; `arguments` are what follows its name, each ended by a NUL.
 pub(crate) fn spawn(parent: u32, name: &str, arguments: &[u8]) -> Result<u32, ProcessError> {
-    let file = ramdisk::find(name).ok_or(ProcessError::NoSuchProgram)?;
+    let file = ramdisk::program(name).ok_or(ProcessError::NoSuchProgram)?;
     if !table().has_room() {
         return Err(ProcessError::TooMany);
     }

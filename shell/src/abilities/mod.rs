@@ -13,6 +13,7 @@ mod interrupts;
 mod processes;
 mod snapshots;
 mod stacks;
+mod symbols;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
 pub use edits::{Edit, EditError, EditList, EditState, Edits, Flush, Poke, UndoError, is_like};
@@ -25,3 +26,4 @@ pub use processes::{
 };
 pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject};
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};
+pub use symbols::{Image, NoSymbols, Symbols};

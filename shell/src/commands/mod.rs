@@ -24,6 +24,7 @@ mod inside;
 mod iretq;
 mod irq;
 mod kill;
+mod line;
 mod map;
 mod poke;
 mod power;
@@ -36,6 +37,7 @@ mod roots;
 mod snap;
 mod spawn;
 mod stacks;
+mod sym;
 mod tables;
 mod time;
 mod tss;
@@ -67,6 +69,8 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &undo::COMMAND,
     &tables::COMMAND,
     &x::COMMAND,
+    &sym::COMMAND,
+    &line::COMMAND,
     &frames::COMMAND,
     &frame::COMMAND,
     &whatis::COMMAND,

@@ -1,0 +1,176 @@
+//! `sym`: what an address is called, and where a name is.
+//!
+//! Run addresses and link addresses are easily taken for each other: the kernel is linked at 0
+//! and runs wherever the bootloader put it. So the first line always shows both, and what
+//! lies between them.
+
+use core::fmt::Write;
+use core::ops::ControlFlow;
+
+use machine::VirtAddr;
+
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::error::excerpt;
+use crate::names::{LONGEST, image_at, kernel, program};
+use crate::{Error, Image};
+
+const WORDS: &[&str] = &["inlined"];
+
+pub(super) const COMMAND: Command = Command {
+    name: "sym",
+    group: Group::Memory,
+    usage: "<address|name> [inlined]",
+    summary: "name an address, or find a name",
+    help: "Of an address it shows where it runs, what the linker calls it and where the image begins; then who is there, innermost first: each function with its file, line and column, those that were inlined into it before it. The last line has the function that is there as such, and how far into it. An address in the upper half is the kernel's; of one in the lower half say whose it is: `in 3 sym $rip`.\nA name may be any part of one; everything whose name has it is listed with its address and size. What begins with a letter is a name; quotes hold one with blanks. With `inlined` it shows where functions were inlined instead. `$_` becomes the address, or the one that is listed last.\nIn expressions, `sym:NAME` is the address of the only one with this name, whose path ends so, or whose name has it.",
+    examples: &[
+        ("sym $rip", "where is it?"),
+        ("sym frames::", "what is in a module"),
+        ("sym rdmsr inlined", "where it went"),
+        ("x sym:COUNTERS 4 g", "a variable"),
+    ],
+    rows: &[],
+    args: &[ArgKind::Any, ArgKind::Words(WORDS)],
+    run,
+};
+
+fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let word = args.operand().ok_or(Error::Missing("address or name"))?;
+    let text = word.text()?;
+    let inlined = match args.word() {
+        None => false,
+        Some(word) if word.text()? == "inlined" => true,
+        Some(word) => return Err(Error::Unknown(excerpt(word.0), "`inlined`")),
+    };
+    args.done()?;
+    if is_name(text) {
+        by_name(context, text, inlined)
+    } else if inlined {
+        Err(Error::Said("`inlined` is about a name, not an address"))
+    } else {
+        let address = VirtAddr(context.evaluate(text)?);
+        by_address(context, address)
+    }
+}
+
+/// Whether this is to be searched for, not computed.
+fn is_name(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '<');
+    begins && !text.starts_with("sym:")
+}
+
+fn by_address(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error> {
+    let image = image_at(context.target, context.focus, address)?;
+    let found = image.describe(address);
+    let found = found.ok_or(Error::Unnamed(address, excerpt(image.name)))?;
+    let out = &mut context.out;
+    writeln!(
+        out,
+        "{address} in {}: link address {:#x}, image base {}",
+        image.name,
+        found.address,
+        VirtAddr(image.base)
+    )?;
+    if let Some(symbol) = found.symbol.filter(|symbol| !symbol.is_code) {
+        writeln!(out, "{found}, {} bytes", symbol.bytes)?;
+    }
+    for frame in found.frames {
+        let inlined = if frame.is_inlined {
+            ", inlined into"
+        } else {
+            ""
+        };
+        writeln!(out, "{frame}{inlined}")?;
+    }
+    context.state.value = address.0;
+    Ok(())
+}
+
+fn by_name(context: &mut Context<'_>, name: &str, inlined: bool) -> Result<(), Error> {
+    if name.len() > LONGEST {
+        return Err(Error::Said("no name is that long"));
+    }
+    let mut found = Tally::default();
+    if let Some(pid) = context.focus {
+        let image = program(context.target, pid)?;
+        found.list(&image, name, inlined, &mut context.out)?;
+    }
+    let image = kernel(context.target)?;
+    found.list(&image, name, inlined, &mut context.out)?;
+    let Some(last) = found.last else {
+        return Err(match (inlined, found.others) {
+            (true, _) => Error::NotInlined(excerpt(name)),
+            (false, 0) => Error::NoSymbol(excerpt(name)),
+            (false, others) => Error::OnlyInlined(excerpt(name), others),
+        });
+    };
+    context.state.value = last.0;
+    let plural = if found.count == 1 { "" } else { "s" };
+    let what = if inlined { "inlined piece" } else { "symbol" };
+    write!(context.out, "{} {what}{plural}", found.count)?;
+    match found.others {
+        0 => writeln!(context.out)?,
+        others => writeln!(context.out, "; {others} more only inlined")?,
+    }
+    Ok(())
+}
+
+/// What has been listed.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    last: Option<VirtAddr>,
+    /// Functions that have the name and are nowhere as such.
+    others: u64,
+}
+
+impl Tally {
+    fn list(
+        &mut self,
+        image: &Image<'_>,
+        name: &str,
+        inlined: bool,
+        out: &mut dyn Write,
+    ) -> Result<(), Error> {
+        match inlined {
+            true => self.inlined(image, name, out),
+            false => self.symbols(image, name, out),
+        }
+    }
+
+    fn symbols(&mut self, image: &Image<'_>, name: &str, out: &mut dyn Write) -> Result<(), Error> {
+        for symbol in image.index.symbols() {
+            if !symbol.name.contains(name) {
+                continue;
+            }
+            let at = image.run(symbol.address);
+            let kind = if symbol.is_code { "code" } else { "data" };
+            writeln!(out, "{at} {:6} {kind} {}", symbol.bytes, symbol.name)?;
+            self.count = self.count.saturating_add(1);
+            self.last = Some(at);
+        }
+        image.index.inlined_only(name, |_| {
+            self.others = self.others.saturating_add(1);
+            ControlFlow::Continue(())
+        });
+        Ok(())
+    }
+
+    fn inlined(&mut self, image: &Image<'_>, name: &str, out: &mut dyn Write) -> Result<(), Error> {
+        let mut result = Ok(());
+        image.index.inlined(name, |stretch| {
+            let at = image.run(stretch.address);
+            result =
+                write!(out, "{at} {:6} in ", stretch.bytes).and_then(|()| match stretch.found() {
+                    Some(found) => writeln!(out, "{found}"),
+                    None => writeln!(out, "?"),
+                });
+            self.count = self.count.saturating_add(1);
+            self.last = Some(at);
+            match result {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        Ok(result?)
+    }
+}

@@ -1,0 +1,475 @@
+//! The flat list as bytes: see `docs/symbols-index.md`.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::flat::{Context, Flat, NOBODY, Place};
+use super::grammar::compress;
+use crate::index::format::{
+    AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_CRC, AT_LENGTH, AT_PARTS, AT_VERSION,
+    BUILD_ID_BYTES, CALL_BITS, CRC, FUNCTIONS_IN_A_GROUP, FURTHEST_PARENT, HEADER_BYTES, IS_DATA,
+    LONG_DISTANCE, MAGIC, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT, Part,
+    ROWS_IN_A_BLOCK, SAME_CONTEXT, VERSION, WIDE_CALL, WIDE_COLUMN,
+};
+
+/// Something there is more of than the format has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany(pub &'static str);
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "more {} than an index has room for", self.0)
+    }
+}
+
+/// What one function needs to be described.
+#[derive(Default)]
+struct Function {
+    name: u32,
+    file: u32,
+    /// The frequent ones first.
+    places: Vec<Place>,
+    place_numbers: HashMap<Place, usize>,
+    /// What it calls inline, and where.
+    calls: Vec<(u32, Place)>,
+    call_numbers: HashMap<(u32, Place), usize>,
+}
+
+/// The parts as they grow.
+struct Encoder<'flat> {
+    flat: &'flat Flat,
+    base: u64,
+    /// By their final numbers.
+    functions: Vec<Function>,
+    /// The final number of the function with a name.
+    numbers: Vec<u32>,
+    wide: Vec<Place>,
+    wide_numbers: HashMap<Place, u32>,
+    parts: HashMap<u32, (Vec<u8>, u32)>,
+}
+
+pub(super) fn encode(flat: &Flat, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
+    let starts = flat.symbols.iter().map(|symbol| symbol.address);
+    let base = starts
+        .chain(flat.rows.first().map(|row| row.address))
+        .min()
+        .unwrap_or(0);
+    let (functions, numbers) = functions(flat)?;
+    let mut encoder = Encoder {
+        flat,
+        base,
+        functions,
+        numbers,
+        wide: Vec::new(),
+        wide_numbers: HashMap::new(),
+        parts: HashMap::new(),
+    };
+    encoder.symbols()?;
+    encoder.rows()?;
+    encoder.contexts()?;
+    encoder.functions()?;
+    encoder.texts_and_files()?;
+    encoder.assemble(build_id)
+}
+
+/// Which function encloses a context's code: that of the context, or the one that is there as such.
+fn function_of(flat: &Flat, context: u32, root: u32) -> u32 {
+    match flat.contexts.get(index(context.wrapping_sub(1))) {
+        Some(inner) if context > 0 => inner.function,
+        _ => root,
+    }
+}
+
+/// Functions sorted by their files, and the number each name got.
+fn functions(flat: &Flat) -> Result<(Vec<Function>, Vec<u32>), TooMany> {
+    let mut functions: Vec<Function> = Vec::new();
+    for name in 0..number(flat.names.len()) {
+        functions.push(Function {
+            name,
+            ..Function::default()
+        });
+    }
+    let mut places: Vec<HashMap<Place, usize>> = vec![HashMap::new(); functions.len()];
+    for row in &flat.rows {
+        let function = function_of(flat, row.context, row.root);
+        if let Some(places) = places.get_mut(index(function)) {
+            let count = places.entry(row.place).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    for context in &flat.contexts {
+        let caller = function_of(flat, context.parent, context.root);
+        let call = (context.function, context.call);
+        if let Some(function) = functions.get_mut(index(caller))
+            && !function.call_numbers.contains_key(&call)
+        {
+            function.call_numbers.insert(call, function.calls.len());
+            function.calls.push(call);
+        }
+    }
+    for (function, counts) in functions.iter_mut().zip(places) {
+        let mut sorted: Vec<(Place, usize)> = counts.into_iter().collect();
+        sorted.sort_by_key(|(place, count)| {
+            (
+                std::cmp::Reverse(*count),
+                place.line,
+                place.column,
+                place.file,
+            )
+        });
+        function.file = usual_file(&sorted, &function.calls);
+        for (number, (place, _)) in sorted.into_iter().enumerate() {
+            function.place_numbers.insert(place, number);
+            function.places.push(place);
+        }
+    }
+    // The one of unclaimed addresses keeps its number.
+    functions.sort_by_key(|function| match function.name {
+        NOBODY => (0, 0),
+        name => (function.file, name),
+    });
+    if functions.len() > usize::from(u16::MAX) {
+        return Err(TooMany("functions"));
+    }
+    let mut numbers = vec![0; functions.len()];
+    for (new, function) in functions.iter_mut().enumerate() {
+        if function.name == NOBODY {
+            function.file = 0;
+        }
+        if let Some(place) = numbers.get_mut(index(function.name)) {
+            *place = number(new);
+        }
+    }
+    Ok((functions, numbers))
+}
+
+/// The file that most of a function is in; of equals the first.
+fn usual_file(places: &[(Place, usize)], calls: &[(u32, Place)]) -> u32 {
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    let with_line = places
+        .iter()
+        .filter(|(place, _)| place.line != 0)
+        .map(|(place, count)| (place.file, *count));
+    for (file, count) in with_line.chain(calls.iter().map(|(_, place)| (place.file, 1))) {
+        let sum = counts.entry(file).or_default();
+        *sum = sum.saturating_add(count);
+    }
+    let most = counts
+        .into_iter()
+        .max_by_key(|(file, count)| (*count, std::cmp::Reverse(*file)));
+    let first = places.first().map(|(place, _)| place.file);
+    most.map(|(file, _)| file).or(first).unwrap_or(0)
+}
+
+impl Encoder<'_> {
+    fn put(&mut self, part: Part, bytes: &[u8], elements: u32) {
+        let slot = self.parts.entry(part as u32).or_default();
+        slot.0.extend_from_slice(bytes);
+        slot.1 = slot.1.saturating_add(elements);
+    }
+
+    fn offset(&self, address: u64) -> Result<u32, TooMany> {
+        address
+            .checked_sub(self.base)
+            .and_then(|offset| u32::try_from(offset).ok())
+            .ok_or(TooMany("bytes of code"))
+    }
+
+    fn number_of(&self, name: u32) -> u32 {
+        self.numbers.get(index(name)).copied().unwrap_or(0)
+    }
+
+    fn function_named(&self, name: u32) -> Option<&Function> {
+        self.functions.get(index(self.number_of(name)))
+    }
+
+    fn symbols(&mut self) -> Result<(), TooMany> {
+        for symbol in &self.flat.symbols {
+            let bytes = u32::try_from(symbol.bytes)
+                .ok()
+                .filter(|bytes| bytes & IS_DATA == 0);
+            let bytes = bytes.ok_or(TooMany("bytes in a symbol"))?;
+            let flag = if symbol.is_code { 0 } else { IS_DATA };
+            let mut element = Vec::new();
+            element.extend(self.offset(symbol.address)?.to_le_bytes());
+            element.extend((bytes | flag).to_le_bytes());
+            element.extend(u16_of(self.number_of(symbol.name), "functions")?.to_le_bytes());
+            self.put(Part::Symbols, &element, 1);
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self) -> Result<(), TooMany> {
+        let flat = self.flat;
+        let (mut context, mut newest, mut at) = (0u32, 0u32, 0u32);
+        for (position, row) in flat.rows.iter().enumerate() {
+            let offset = self.offset(row.address)?;
+            if position % ROWS_IN_A_BLOCK == 0 {
+                let rows = self
+                    .parts
+                    .get(&(Part::Rows as u32))
+                    .map_or(0, |(bytes, _)| bytes.len());
+                let mut block = Vec::new();
+                block.extend(offset.to_le_bytes());
+                block.extend(u24(number(rows), "bytes of rows")?);
+                block.extend(u24(context, "contexts")?);
+                block.extend(u24(newest, "contexts")?);
+                self.put(Part::Blocks, &block, 1);
+                at = offset;
+            }
+            let distance = offset.saturating_sub(at);
+            let function = self.function_named(function_of(flat, row.context, row.root));
+            let place = function.and_then(|function| function.place_numbers.get(&row.place));
+            let place = number(place.copied().unwrap_or(0));
+            let how = match row.context {
+                same if same == context => SAME_CONTEXT,
+                new if new == newest.saturating_add(1) => NEW_CONTEXT,
+                outer if outer == parent_of(flat, context) => PARENT_CONTEXT,
+                _ => OTHER_CONTEXT,
+            };
+            let short_distance = u8::try_from(distance)
+                .unwrap_or(LONG_DISTANCE)
+                .min(LONG_DISTANCE);
+            let short_place = u8::try_from(place).unwrap_or(OTHER_PLACE).min(OTHER_PLACE);
+            let mut bytes = vec![short_distance | how << 4 | short_place << 6];
+            if short_distance == LONG_DISTANCE {
+                varint(&mut bytes, distance.saturating_sub(LONG_DISTANCE.into()));
+            }
+            if how == OTHER_CONTEXT {
+                varint(&mut bytes, zigzag(context, row.context));
+            }
+            if short_place == OTHER_PLACE {
+                varint(&mut bytes, place.saturating_sub(OTHER_PLACE.into()));
+            }
+            self.put(Part::Rows, &bytes, number(bytes.len()));
+            (context, newest, at) = (row.context, newest.max(row.context), offset);
+        }
+        Ok(())
+    }
+
+    fn contexts(&mut self) -> Result<(), TooMany> {
+        let flat = self.flat;
+        for (position, context) in flat.contexts.iter().enumerate() {
+            let own = number(position).saturating_add(1);
+            let back = match context.parent {
+                0 => 0,
+                parent => own.saturating_sub(parent),
+            };
+            let caller = self.function_named(function_of(flat, context.parent, context.root));
+            let call = caller
+                .and_then(|caller| caller.call_numbers.get(&(context.function, context.call)));
+            let call = call.copied().unwrap_or(0);
+            let short = match (u16::try_from(call), u16::try_from(back)) {
+                (Ok(call), Ok(back)) if call < WIDE_CALL && back <= FURTHEST_PARENT => {
+                    Some(back << CALL_BITS | call)
+                }
+                _ => None,
+            };
+            self.put(Part::Contexts, &short.unwrap_or(WIDE_CALL).to_le_bytes(), 1);
+            if short.is_none() {
+                let mut wide = Vec::new();
+                wide.extend(own.to_le_bytes());
+                wide.extend(context.parent.to_le_bytes());
+                wide.extend(u16_of(number(call), "calls in a function")?.to_le_bytes());
+                self.put(Part::WideContexts, &wide, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Places and calls of every function.
+    fn functions(&mut self) -> Result<(), TooMany> {
+        for position in 0..self.functions.len() {
+            let Some(function) = self.functions.get_mut(position) else {
+                break;
+            };
+            let file = function.file;
+            let places = std::mem::take(&mut function.places);
+            let calls = std::mem::take(&mut function.calls);
+            for place in &places {
+                let bytes = self.place(*place, file)?;
+                self.put(Part::Places, &bytes, 1);
+            }
+            for (callee, place) in &calls {
+                let callee = u16_of(self.number_of(*callee), "functions")?;
+                let bytes = [&callee.to_le_bytes(), self.place(*place, file)?.as_slice()].concat();
+                self.put(Part::Calls, &bytes, 1);
+            }
+            if let Some(function) = self.functions.get_mut(position) {
+                (function.places, function.calls) = (places, calls);
+            }
+        }
+        for place in std::mem::take(&mut self.wide) {
+            let mut bytes = Vec::new();
+            bytes.extend(u16_of(place.file, "files")?.to_le_bytes());
+            bytes.extend(u16_of(place.column.min(u32::from(u16::MAX)), "columns")?.to_le_bytes());
+            bytes.extend(place.line.to_le_bytes());
+            self.put(Part::WidePlaces, &bytes, 1);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, place: Place, file: u32) -> Result<[u8; 3], TooMany> {
+        let line = u16::try_from(place.line);
+        let column = u8::try_from(place.column)
+            .ok()
+            .filter(|column| *column != WIDE_COLUMN);
+        let (line, column) = match (line, column) {
+            (Ok(line), Some(column)) if place.file == file => (line, column),
+            _ => {
+                let next = number(self.wide.len());
+                let wide = *self.wide_numbers.entry(place).or_insert_with(|| {
+                    self.wide.push(place);
+                    next
+                });
+                (u16_of(wide, "unusual places")?, WIDE_COLUMN)
+            }
+        };
+        let [low, high] = line.to_le_bytes();
+        Ok([low, high, column])
+    }
+
+    fn texts_and_files(&mut self) -> Result<(), TooMany> {
+        let flat = self.flat;
+        let name = |name: u32| flat.names.get(index(name)).map_or("", String::as_str);
+        let texts: Vec<&str> = self
+            .functions
+            .iter()
+            .map(|function| name(function.name))
+            .collect();
+        let texts = texts
+            .into_iter()
+            .chain(flat.files.iter().map(String::as_str));
+        let compressed = compress(&texts.collect::<Vec<_>>());
+        for element in &compressed.grammar {
+            self.put(Part::Grammar, &element.to_le_bytes(), 1);
+        }
+        let (names, files) = compressed
+            .texts
+            .split_at(self.functions.len().min(compressed.texts.len()));
+        let (mut place, mut call) = (0u32, 0u32);
+        let mut records = Vec::new();
+        let mut groups = Vec::new();
+        for (position, (function, name)) in self.functions.iter().zip(names).enumerate() {
+            if position % FUNCTIONS_IN_A_GROUP == 0 {
+                let mut group = Vec::new();
+                group.extend(u24(number(records.len()), "bytes of names")?);
+                group.extend(u24(place, "places")?);
+                group.extend(u24(call, "calls")?);
+                groups.push(group);
+            }
+            let (places, calls) = (number(function.places.len()), number(function.calls.len()));
+            varint(&mut records, number(name.len()));
+            varint(&mut records, places);
+            varint(&mut records, calls);
+            records.extend(name);
+            place = place.saturating_add(places);
+            call = call.saturating_add(calls);
+        }
+        for group in groups {
+            self.put(Part::Functions, &group, 1);
+        }
+        for (position, file) in files.iter().enumerate() {
+            let own = number(position).saturating_add(1);
+            let first = self
+                .functions
+                .partition_point(|function| function.file < own);
+            let mut element = Vec::new();
+            element.extend(u24(number(records.len()), "bytes of names")?);
+            element.extend(u16_of(number(first), "functions")?.to_le_bytes());
+            varint(&mut records, number(file.len()));
+            records.extend(file);
+            self.put(Part::Files, &element, 1);
+        }
+        self.put(Part::Texts, &records, number(records.len()));
+        Ok(())
+    }
+
+    fn assemble(mut self, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
+        if build_id.len() > BUILD_ID_BYTES {
+            return Err(TooMany("bytes in the build id"));
+        }
+        let mut header = vec![0u8; HEADER_BYTES];
+        let mut body = Vec::new();
+        let mut set = |at: usize, bytes: &[u8]| {
+            if let Some(place) = header.get_mut(at..at.saturating_add(bytes.len())) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        set(0, &MAGIC);
+        set(AT_VERSION, &VERSION.to_le_bytes());
+        set(AT_BUILD_ID_BYTES, &[build_id.len().to_le_bytes()[0]]);
+        set(AT_BUILD_ID, build_id);
+        set(AT_BASE, &self.base.to_le_bytes());
+        for (position, part) in Part::ALL.into_iter().enumerate() {
+            let (bytes, elements) = self.parts.remove(&(part as u32)).unwrap_or_default();
+            let offset = number(HEADER_BYTES.saturating_add(body.len()));
+            let at = AT_PARTS.saturating_add(position.saturating_mul(8));
+            set(at, &offset.to_le_bytes());
+            set(at.saturating_add(4), &elements.to_le_bytes());
+            body.extend(bytes);
+        }
+        let length =
+            u32::try_from(HEADER_BYTES.saturating_add(body.len())).map_err(|_| TooMany("bytes"))?;
+        set(AT_LENGTH, &length.to_le_bytes());
+        let mut whole = [header, body].concat();
+        seal(&mut whole);
+        Ok(whole)
+    }
+}
+
+/// Puts the right checksum into an index.
+pub(crate) fn seal(index: &mut [u8]) {
+    let behind = AT_CRC.saturating_add(4);
+    let checksum = CRC.checksum(index.get(behind..).unwrap_or_default());
+    if let Some(place) = index.get_mut(AT_CRC..behind) {
+        place.copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+fn parent_of(flat: &Flat, context: u32) -> u32 {
+    match flat.contexts.get(index(context.wrapping_sub(1))) {
+        Some(Context { parent, .. }) => *parent,
+        // The function itself has none: nothing is this.
+        None => u32::MAX,
+    }
+}
+
+/// The difference of two numbers, small whichever is larger.
+fn zigzag(from: u32, to: u32) -> u32 {
+    match to.checked_sub(from) {
+        Some(ahead) => ahead << 1,
+        None => (from.wrapping_sub(to).wrapping_sub(1)) << 1 | 1,
+    }
+}
+
+fn varint(bytes: &mut Vec<u8>, mut value: u32) {
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        value >>= 7;
+        if value == 0 {
+            bytes.push(low & 0x7f);
+            return;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+fn u24(value: u32, what: &'static str) -> Result<[u8; 3], TooMany> {
+    match value.to_le_bytes() {
+        [a, b, c, 0] => Ok([a, b, c]),
+        _ => Err(TooMany(what)),
+    }
+}
+
+fn u16_of(value: u32, what: &'static str) -> Result<u16, TooMany> {
+    u16::try_from(value).map_err(|_| TooMany(what))
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

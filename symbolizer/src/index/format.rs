@@ -1,0 +1,125 @@
+//! Where everything is in an index. `docs/symbols-index.md` says the same in words.
+
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+
+/// The first bytes of every index.
+pub(crate) const MAGIC: [u8; 8] = *b"RWSYMBOL";
+/// The version this code reads and writes.
+pub(crate) const VERSION: u16 = 1;
+/// The checksum, over everything behind it. The table is small: a kernel carries it.
+pub(crate) const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+pub(crate) const AT_VERSION: usize = 8;
+pub(crate) const AT_LENGTH: usize = 12;
+pub(crate) const AT_CRC: usize = 16;
+pub(crate) const AT_BUILD_ID_BYTES: usize = 20;
+pub(crate) const AT_BUILD_ID: usize = 21;
+pub(crate) const AT_BASE: usize = 44;
+pub(crate) const AT_PARTS: usize = 52;
+/// The longest build id there is room for.
+pub(crate) const BUILD_ID_BYTES: usize = 20;
+/// The header: the fields above, and an offset and a number of elements for each part.
+pub(crate) const HEADER_BYTES: usize = AT_PARTS + PARTS * 8;
+
+/// The parts behind the header, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Functions that are there as such, and variables.
+    Symbols,
+    /// Where each block of rows begins.
+    Blocks,
+    /// Which context and which place hold from which address on.
+    Rows,
+    /// Inlined calls, as they are nested.
+    Contexts,
+    /// Those that do not fit there.
+    WideContexts,
+    /// Which function calls which, and where.
+    Calls,
+    /// Lines and columns of a function.
+    Places,
+    /// Those that do not fit there.
+    WidePlaces,
+    /// Where every eighth function's record, calls and places begin.
+    Functions,
+    /// Records of functions, and names of files.
+    Texts,
+    /// Source files, and which functions are in each.
+    Files,
+    /// What a symbol of a text stands for.
+    Grammar,
+}
+
+pub(crate) const PARTS: usize = 12;
+
+impl Part {
+    pub(crate) const ALL: [Part; PARTS] = [
+        Part::Symbols,
+        Part::Blocks,
+        Part::Rows,
+        Part::Contexts,
+        Part::WideContexts,
+        Part::Calls,
+        Part::Places,
+        Part::WidePlaces,
+        Part::Functions,
+        Part::Texts,
+        Part::Files,
+        Part::Grammar,
+    ];
+
+    /// How many bytes an element has.
+    pub(crate) const fn element_bytes(self) -> usize {
+        match self {
+            Part::Symbols | Part::WideContexts => 10,
+            Part::Blocks => 13,
+            Part::Rows | Part::Texts => 1,
+            Part::Contexts => 2,
+            Part::Calls => 5,
+            Part::Places => 3,
+            Part::WidePlaces => 8,
+            Part::Functions => 9,
+            Part::Files => 5,
+            Part::Grammar => 4,
+        }
+    }
+}
+
+/// How many rows a block has, and how many functions share an element of [`Part::Functions`].
+pub(crate) const ROWS_IN_A_BLOCK: usize = 64;
+pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 8;
+
+/// How deep inlined calls may be nested. Deeper ones are left out.
+pub(crate) const DEEPEST: usize = 64;
+
+/// The bit of a symbol's size that says it is a variable.
+pub(crate) const IS_DATA: u32 = 1 << 31;
+
+/// A context is 16 bits: the call in the lower ones, how far back its parent is in the upper ones.
+pub(crate) const CALL_BITS: u32 = 7;
+/// The call that says: look among the wide contexts.
+pub(crate) const WIDE_CALL: u16 = (1 << CALL_BITS) - 1;
+/// The furthest a parent may be back.
+#[cfg(feature = "std")]
+pub(crate) const FURTHEST_PARENT: u16 = (1 << (16 - CALL_BITS)) - 1;
+
+/// The column that says: the line is a number of a wide place.
+pub(crate) const WIDE_COLUMN: u8 = 255;
+
+/// The first byte of a row: 4 bits of distance, 2 of context, 2 of place.
+pub(crate) const LONG_DISTANCE: u8 = 15;
+#[cfg(feature = "std")]
+pub(crate) const SAME_CONTEXT: u8 = 0;
+pub(crate) const NEW_CONTEXT: u8 = 1;
+pub(crate) const PARENT_CONTEXT: u8 = 2;
+pub(crate) const OTHER_CONTEXT: u8 = 3;
+pub(crate) const OTHER_PLACE: u8 = 3;
+
+/// The bit of an element of the grammar that says it is a character.
+pub(crate) const IS_CHARACTER: u32 = 1 << 31;
+/// How many bits a symbol of a text has, at most.
+pub(crate) const SYMBOL_BITS: u32 = 15;
+/// How deep symbols may be nested.
+pub(crate) const DEEPEST_SYMBOL: usize = 24;
+/// The longest text, in bytes of UTF-8.
+pub(crate) const LONGEST_TEXT: usize = 8192;

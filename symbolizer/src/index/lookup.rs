@@ -1,0 +1,310 @@
+//! From an address to names.
+
+use core::fmt;
+
+use super::Index;
+use super::bytes::{u16_at, u32_at};
+use super::format::{DEEPEST, IS_DATA, Part, WIDE_COLUMN};
+use super::names::{Function, Text};
+use super::rows::Row;
+
+/// What is known of an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The address, as the linker numbers them.
+    pub address: u64,
+    /// The function or the variable it lies in.
+    pub symbol: Option<Symbol<'a>>,
+    /// Who is there, innermost first; of a variable nobody.
+    pub frames: Frames<'a>,
+}
+
+/// Something that has an address and a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Symbol<'a> {
+    /// Where it begins, as the linker numbers addresses.
+    pub address: u64,
+    /// How long it is; 0 if nobody says.
+    pub bytes: u64,
+    /// Its name, demangled.
+    pub name: Text<'a>,
+    /// Whether it is a function; else it is a variable.
+    pub is_code: bool,
+    /// Which function has its name.
+    pub(super) function: u16,
+}
+
+/// A function that an address is in, or one that function was inlined into.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its name, demangled; empty if nobody knows it.
+    pub function: Text<'a>,
+    /// The path of the source file; empty if nobody knows it.
+    pub file: Text<'a>,
+    /// The line, from 1; 0 if the compiler says that it belongs to none.
+    pub line: u32,
+    /// The column, from 1; 0 if nobody knows it.
+    pub column: u32,
+    /// Whether it was inlined into the frame that comes next.
+    pub is_inlined: bool,
+    /// How far into the function the address is, unless it was inlined.
+    pub offset: Option<u64>,
+}
+
+/// `name+0x12`, or the place if nobody knows the name.
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.symbol {
+            Some(symbol) => write!(
+                f,
+                "{}{}",
+                symbol.name,
+                Offset(self.address.checked_sub(symbol.address))
+            ),
+            None => match self.frames.last() {
+                Some(frame) => write!(f, "{frame}"),
+                None => f.write_str("?"),
+            },
+        }
+    }
+}
+
+/// `name+0x12 at file:line:column`. Of a line that belongs to none, only the file is named.
+impl fmt::Display for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.function.is_empty() {
+            true => f.write_str("?")?,
+            false => write!(f, "{}{}", self.function, Offset(self.offset))?,
+        }
+        if !self.file.is_empty() {
+            write!(f, " at {}", self.file)?;
+        }
+        if self.line != 0 {
+            write!(f, ":{}", self.line)?;
+            if self.column != 0 {
+                write!(f, ":{}", self.column)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far behind a symbol.
+struct Offset(Option<u64>);
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None | Some(0) => Ok(()),
+            Some(offset) => write!(f, "+{offset:#x}"),
+        }
+    }
+}
+
+/// Where in the sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: u16,
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+/// The frames of an address, innermost first.
+#[derive(Clone, Copy)]
+pub struct Frames<'a> {
+    index: Option<Index<'a>>,
+    /// How far into the outermost function the address is.
+    offset: Option<u64>,
+    /// The function at each depth, the outermost first, and where in it.
+    functions: [(u16, Place); DEEPEST + 1],
+    left: usize,
+    /// How many there were to begin with.
+    all: usize,
+}
+
+impl fmt::Debug for Frames<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
+
+impl<'a> Frames<'a> {
+    const fn none() -> Self {
+        Frames {
+            index: None,
+            offset: None,
+            functions: [(
+                0,
+                Place {
+                    file: 0,
+                    line: 0,
+                    column: 0,
+                },
+            ); DEEPEST + 1],
+            left: 0,
+            all: 0,
+        }
+    }
+
+    /// Whether nobody is known to be there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Every function, the outermost first, and where in it.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u16, Place)> {
+        self.functions.iter().take(self.all).copied()
+    }
+
+    /// Those that were inlined.
+    pub(super) fn inlined(&self) -> impl Iterator<Item = (u16, Place)> {
+        self.all().skip(1)
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Frame<'a>;
+
+    fn next(&mut self) -> Option<Frame<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let index = self.index?;
+        let (function, place) = *self.functions.get(self.left)?;
+        Some(Frame {
+            function: index
+                .function(function)
+                .map_or(Text::none(), |function| function.name),
+            file: index.path(place.file).unwrap_or(Text::none()),
+            line: place.line,
+            column: place.column,
+            is_inlined: self.left > 0,
+            offset: self.offset.filter(|_| self.left == 0),
+        })
+    }
+}
+
+impl<'a> Index<'a> {
+    /// What is at an address, as the linker numbers them; nothing if the image says nothing of it.
+    #[must_use]
+    pub fn lookup(&self, address: u64) -> Option<Found<'a>> {
+        let offset = self.offset(address)?;
+        let symbol = self.symbol_at(address);
+        // A label in the data names what is right there, and nothing behind it.
+        let symbol =
+            symbol.filter(|symbol| symbol.is_code || symbol.bytes > 0 || symbol.address == address);
+        let mut frames = match symbol {
+            Some(Symbol { is_code: false, .. }) => Frames::none(),
+            symbol => {
+                let root = symbol.map_or(0, |symbol| symbol.function);
+                let row = self.row_at(offset);
+                row.and_then(|row| self.frames(row, root))
+                    .unwrap_or(Frames::none())
+            }
+        };
+        frames.offset = symbol.and_then(|symbol| address.checked_sub(symbol.address));
+        (symbol.is_some() || !frames.is_empty()).then_some(Found {
+            address,
+            symbol,
+            frames,
+        })
+    }
+
+    pub(super) fn offset(&self, address: u64) -> Option<u32> {
+        u32::try_from(address.checked_sub(self.base)?).ok()
+    }
+
+    /// The function or variable an address lies in.
+    #[must_use]
+    pub fn symbol_at(&self, address: u64) -> Option<Symbol<'a>> {
+        let number = self.last_not_above(Part::Symbols, self.offset(address)?)?;
+        let symbol = self.symbol(number)?;
+        let distance = address.checked_sub(symbol.address)?;
+        (symbol.bytes == 0 || distance < symbol.bytes).then_some(symbol)
+    }
+
+    /// The symbol with this number, by address; `None` past the last one.
+    #[must_use]
+    pub fn symbol(&self, number: usize) -> Option<Symbol<'a>> {
+        let element = self.element(Part::Symbols, number)?;
+        let bytes = u32_at(element, 4)?;
+        let function = u16_at(element, 8)?;
+        Some(Symbol {
+            address: self.base.checked_add(u32_at(element, 0)?.into())?,
+            bytes: (bytes & !IS_DATA).into(),
+            name: self.function(function)?.name,
+            is_code: bytes & IS_DATA == 0,
+            function,
+        })
+    }
+
+    /// The frames of a row, in a function that is there as such.
+    pub(super) fn frames(&self, row: Row, root: u16) -> Option<Frames<'a>> {
+        // From the innermost call out to the function, and back with their names.
+        let mut path = [0u16; DEEPEST];
+        let mut depth = 0usize;
+        let mut context = row.context;
+        while context != 0 {
+            let call = self.context(context)?;
+            *path.get_mut(depth)? = call.call;
+            depth = depth.checked_add(1)?;
+            context = call.parent;
+        }
+        let mut frames = Frames::none();
+        frames.index = Some(*self);
+        let mut number = root;
+        let mut function = self.function(root)?;
+        for (position, call) in path.iter().take(depth).rev().enumerate() {
+            let (callee, place) = self.call(&function, number, *call)?;
+            *frames.functions.get_mut(position)? = (number, place);
+            number = callee;
+            function = self.function(callee)?;
+        }
+        let place = self.place_of(&function, number, row.place)?;
+        *frames.functions.get_mut(depth)? = (number, place);
+        // Nobody at no place is nobody.
+        if depth > 0 || number != 0 || place != Place::default() {
+            frames.left = depth.checked_add(1)?;
+            frames.all = frames.left;
+        }
+        Some(frames)
+    }
+
+    /// Whom a function calls, and where.
+    fn call(&self, function: &Function<'a>, number: u16, call: u16) -> Option<(u16, Place)> {
+        if u32::from(call) >= function.calls {
+            return None;
+        }
+        let element = function.first_call.checked_add(call.into())?;
+        let element = self.element(Part::Calls, usize::try_from(element).ok()?)?;
+        Some((u16_at(element, 0)?, self.place(element.get(2..)?, number)?))
+    }
+
+    fn place_of(&self, function: &Function<'a>, number: u16, place: u32) -> Option<Place> {
+        if place >= function.places {
+            return None;
+        }
+        let element = function.first_place.checked_add(place)?;
+        self.place(
+            self.element(Part::Places, usize::try_from(element).ok()?)?,
+            number,
+        )
+    }
+
+    fn place(&self, bytes: &[u8], function: u16) -> Option<Place> {
+        let line = u16_at(bytes, 0)?;
+        let column = *bytes.get(2)?;
+        if column != WIDE_COLUMN {
+            return Some(Place {
+                file: self.file_of(function),
+                line: line.into(),
+                column: column.into(),
+            });
+        }
+        let wide = self.element(Part::WidePlaces, line.into())?;
+        Some(Place {
+            file: u16_at(wide, 0)?,
+            line: u32_at(wide, 4)?,
+            column: u16_at(wide, 2)?.into(),
+        })
+    }
+}

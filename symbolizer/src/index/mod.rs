@@ -1,0 +1,21 @@
+//! The index: everything the debug information says about code, as a table of bytes.
+//!
+//! Reading it needs no allocator and takes no lock, and every loop has a bound. What an index says is
+//! what the debug information said: it is made by asking [`crate::dwarf`] at every address at
+//! which the answer could change. The format is described in `docs/symbols-index.md`.
+
+mod bytes;
+pub(crate) mod format;
+mod lookup;
+mod names;
+mod open;
+mod rows;
+mod search;
+
+#[cfg(test)]
+mod tests;
+
+pub use lookup::{Found, Frame, Frames, Symbol};
+pub use names::Text;
+pub use open::{Index, Refused};
+pub use search::Stretch;

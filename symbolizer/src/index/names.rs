@@ -1,0 +1,286 @@
+//! Names: texts made of symbols that stand for other symbols.
+
+use core::fmt::{self, Write};
+
+use super::Index;
+use super::bytes::{Cursor, u16_at, u24_at, u32_at};
+use super::format::{
+    DEEPEST_SYMBOL, FUNCTIONS_IN_A_GROUP, IS_CHARACTER, LONGEST_TEXT, Part, SYMBOL_BITS,
+};
+
+/// The name of a function, or the path of a file. It is put together while it is read.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    grammar: &'a [u8],
+    symbols: &'a [u8],
+}
+
+/// What the index says about a function.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Function<'a> {
+    pub(super) name: Text<'a>,
+    /// Its first place, and its first call, and how many it has.
+    pub(super) first_place: u32,
+    pub(super) places: u32,
+    pub(super) first_call: u32,
+    pub(super) calls: u32,
+}
+
+impl<'a> Text<'a> {
+    /// The empty one.
+    #[must_use]
+    pub const fn none() -> Self {
+        Text {
+            grammar: &[],
+            symbols: &[],
+        }
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+    }
+
+    /// Hands out every character, until `visit` has seen enough. At most [`LONGEST_TEXT`] of them, and
+    /// at most as many steps as that many take.
+    pub fn each(&self, mut visit: impl FnMut(char) -> bool) {
+        let mut steps = LONGEST_TEXT.saturating_mul(2);
+        let mut left = LONGEST_TEXT;
+        let mut rest = self.symbols;
+        while let Some((first, after)) = rest.split_first() {
+            rest = after;
+            let mut symbol = u32::from(*first);
+            if first & 0x80 != 0 {
+                let Some((second, after)) = rest.split_first() else {
+                    return;
+                };
+                rest = after;
+                symbol = u32::from(first & 0x7f) << 8 | u32::from(*second);
+            }
+            // What is still to come of the symbols that this one stands for.
+            let mut waiting = [0u16; DEEPEST_SYMBOL];
+            let mut depth = 0usize;
+            loop {
+                let Some(left_steps) = steps.checked_sub(1) else {
+                    return;
+                };
+                steps = left_steps;
+                let at = usize::try_from(symbol)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(4);
+                let Some(rule) = u32_at(self.grammar, at) else {
+                    return;
+                };
+                if rule & IS_CHARACTER == 0 {
+                    let mask = (1 << SYMBOL_BITS) - 1;
+                    let Some(place) = waiting.get_mut(depth) else {
+                        return;
+                    };
+                    *place = u16::try_from((rule >> SYMBOL_BITS) & mask).unwrap_or(0);
+                    depth = depth.saturating_add(1);
+                    symbol = rule & mask;
+                    continue;
+                }
+                let character =
+                    char::from_u32(rule & !IS_CHARACTER).unwrap_or(char::REPLACEMENT_CHARACTER);
+                left = left.saturating_sub(character.len_utf8());
+                if left == 0 || !visit(character) {
+                    return;
+                }
+                let Some(outer) = depth.checked_sub(1) else {
+                    break;
+                };
+                depth = outer;
+                symbol = waiting.get(depth).copied().unwrap_or(0).into();
+            }
+        }
+    }
+
+    /// Whether it is exactly this.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        let mut expected = text.chars();
+        let mut same = true;
+        self.each(|character| {
+            same = expected.next() == Some(character);
+            same
+        });
+        same && expected.next().is_none()
+    }
+
+    /// Whether this occurs in it.
+    #[must_use]
+    pub fn contains(&self, text: &str) -> bool {
+        Window::search(self, text).contains
+    }
+
+    /// Whether it ends with this.
+    #[must_use]
+    pub fn ends_with(&self, text: &str) -> bool {
+        Window::search(self, text).ends
+    }
+}
+
+/// The last bytes of a text that is going by, as many as the one that is searched for has.
+struct Window {
+    bytes: [u8; Window::LONGEST],
+    /// Where the next byte goes.
+    next: usize,
+    contains: bool,
+    ends: bool,
+}
+
+impl Window {
+    /// Nobody types more.
+    const LONGEST: usize = 256;
+
+    fn search(text: &Text<'_>, wanted: &str) -> Self {
+        let mut window = Window {
+            bytes: [0; Self::LONGEST],
+            next: 0,
+            contains: wanted.is_empty(),
+            ends: wanted.is_empty(),
+        };
+        let wanted = wanted.as_bytes();
+        let Some((last, _)) = wanted
+            .split_last()
+            .filter(|_| wanted.len() <= Self::LONGEST)
+        else {
+            return window;
+        };
+        text.each(|character| {
+            let mut buffer = [0; 4];
+            for byte in character.encode_utf8(&mut buffer).bytes() {
+                window.push(byte, wanted.len());
+                window.ends = byte == *last && window.holds(wanted);
+                window.contains |= window.ends;
+            }
+            true
+        });
+        window
+    }
+
+    fn push(&mut self, byte: u8, length: usize) {
+        if let Some(place) = self.bytes.get_mut(self.next) {
+            *place = byte;
+        }
+        self.next = self.next.saturating_add(1);
+        if self.next >= length {
+            self.next = 0;
+        }
+    }
+
+    /// The window is a ring: what was pushed first stands where the next byte will go.
+    fn holds(&self, wanted: &[u8]) -> bool {
+        let ring = self.bytes.get(..wanted.len()).unwrap_or_default();
+        let (newer, older) = ring.split_at(self.next.min(ring.len()));
+        let (first, second) = wanted.split_at(older.len().min(wanted.len()));
+        older == first && newer == second
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Pieces, since a writer may be slow to begin.
+        let mut piece = [0u8; 64];
+        let mut length = 0usize;
+        let mut outcome = Ok(());
+        self.each(|character| {
+            let mut buffer = [0; 4];
+            let bytes = character.encode_utf8(&mut buffer).as_bytes();
+            if length.saturating_add(bytes.len()) > piece.len() {
+                outcome = write_piece(f, &piece, length);
+                length = 0;
+            }
+            let end = length.saturating_add(bytes.len());
+            if let Some(place) = piece.get_mut(length..end) {
+                place.copy_from_slice(bytes);
+                length = end;
+            }
+            outcome.is_ok()
+        });
+        outcome?;
+        write_piece(f, &piece, length)
+    }
+}
+
+fn write_piece(f: &mut fmt::Formatter<'_>, piece: &[u8], length: usize) -> fmt::Result {
+    // Only whole characters are put into a piece.
+    let text = piece
+        .get(..length)
+        .and_then(|bytes| core::str::from_utf8(bytes).ok());
+    f.write_str(text.unwrap_or("?"))
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        fmt::Display::fmt(self, f)?;
+        f.write_char('"')
+    }
+}
+
+impl<'a> Index<'a> {
+    /// What is known of a function.
+    pub(super) fn function(&self, number: u16) -> Option<Function<'a>> {
+        let number = usize::from(number);
+        let group = self.element(Part::Functions, number / FUNCTIONS_IN_A_GROUP)?;
+        let mut records = Cursor::new(self.part(Part::Texts), u24_at(group, 0)?)?;
+        let mut function = Function {
+            name: Text::none(),
+            first_place: u24_at(group, 3)?,
+            places: 0,
+            first_call: u24_at(group, 6)?,
+            calls: 0,
+        };
+        for _ in 0..=number % FUNCTIONS_IN_A_GROUP {
+            function.first_place = function.first_place.checked_add(function.places)?;
+            function.first_call = function.first_call.checked_add(function.calls)?;
+            let bytes = records.varint()?;
+            function.places = records.varint()?;
+            function.calls = records.varint()?;
+            function.name = self.text(records.take(bytes)?);
+        }
+        Some(function)
+    }
+
+    fn text(&self, symbols: &'a [u8]) -> Text<'a> {
+        Text {
+            grammar: self.part(Part::Grammar),
+            symbols,
+        }
+    }
+
+    /// How many functions there are.
+    pub(super) fn function_count(&self) -> u16 {
+        let most = self
+            .count(Part::Functions)
+            .saturating_mul(FUNCTIONS_IN_A_GROUP);
+        u16::try_from(most).unwrap_or(u16::MAX)
+    }
+
+    /// The path of a file, counted from 1; 0 is none.
+    pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
+        let file = self.element(Part::Files, usize::from(file).checked_sub(1)?)?;
+        let mut record = Cursor::new(self.part(Part::Texts), u24_at(file, 0)?)?;
+        let bytes = record.varint()?;
+        Some(self.text(record.take(bytes)?))
+    }
+
+    /// The file that a function is in: files are sorted by their first function.
+    pub(super) fn file_of(&self, function: u16) -> u16 {
+        let (mut low, mut high) = (0usize, self.count(Part::Files));
+        while low < high {
+            let middle = low.saturating_add(high) / 2;
+            let first = self
+                .element(Part::Files, middle)
+                .and_then(|file| u16_at(file, 3));
+            match first {
+                Some(first) if first <= function => low = middle.saturating_add(1),
+                _ => high = middle,
+            }
+        }
+        u16::try_from(low).unwrap_or(0)
+    }
+}
