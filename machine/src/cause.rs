@@ -76,6 +76,14 @@ pub enum Cause {
         /// A register with an address in it that is not canonical, if there is one.
         register: Option<(&'static str, u64)>,
     },
+    /// An SSE instruction whose operand must be aligned to 16 bytes, and may not be.
+    Unaligned,
+    /// More than 15 bytes belong together.
+    TooLong,
+    /// DIV or IDIV.
+    Divide,
+    /// INT3, or a byte 0xCC that a debugger left.
+    Int3,
     /// The bytes are no instruction, or not one that is on.
     Invalid(Code),
     /// SSE without CR4.OSFXSR.
@@ -158,9 +166,11 @@ const NULL: u64 = 0x1_0000;
 pub fn cause(fault: &Fault<'_>) -> Cause {
     let user = fault.registers.cs & 3 == 3;
     match fault.vector {
+        0 => Cause::Divide,
         1 => Cause::Debug {
             dr6: fault.registers.dr6 & 0xe00f,
         },
+        3 => Cause::Int3,
         6 if fault.code.is_sse() && fault.registers.cr4 & (1 << 9) == 0 => Cause::SseOff,
         6 => Cause::Invalid(fault.code),
         8 => Cause::Double {
@@ -188,8 +198,10 @@ fn protection(fault: &Fault<'_>, user: bool) -> Cause {
         }
         return match special {
             Some(special) if user => Cause::Privileged(special),
-            _ => Cause::General {
-                register: fault.odd_register(Registers::NAMES),
+            _ if fault.code.is_too_long() => Cause::TooLong,
+            _ => match fault.odd_register(Registers::NAMES) {
+                None if fault.code.is_aligned_sse() => Cause::Unaligned,
+                register => Cause::General { register },
             },
         };
     }

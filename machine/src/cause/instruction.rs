@@ -75,6 +75,23 @@ impl Code {
         )
     }
 
+    /// Whether it is one of the moves that take aligned operands only: MOVAPS, MOVAPD, MOVNTPS,
+    /// MOVDQA, MOVNTDQ.
+    pub(crate) fn is_aligned_sse(&self) -> bool {
+        matches!(
+            self.parts().1,
+            [0x0f, 0x28 | 0x29 | 0x2b | 0x6f | 0x7f | 0xe7, ..]
+        )
+    }
+
+    /// Whether no instruction has ended after 15 bytes, the most there may be.
+    pub(crate) fn is_too_long(&self) -> bool {
+        const MOST: usize = 15;
+        let (prefixes, rest) = self.parts();
+        // An opcode in the last byte may need nothing more, but then there is no fault.
+        prefixes.len() + rest.len() == MOST && rest.len() <= 1
+    }
+
     /// The name of an instruction that ring 3 may not run.
     pub(crate) fn special(&self) -> Option<Special> {
         let name = match self.parts().1 {

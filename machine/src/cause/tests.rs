@@ -319,7 +319,31 @@ fn the_others_have_their_words() {
             "an SSE instruction while CR4.OSFXSR is clear",
         ),
         (1, stepping, &[], "single step (TF), DR0"),
-        (0, user(), &[0xf7, 0xf1], "#DE divide error"),
+        (
+            0,
+            user(),
+            &[0xf7, 0xf1],
+            "a division by zero, or a quotient that does not fit",
+        ),
+        (
+            3,
+            user(),
+            &[],
+            "int3, a breakpoint in the code, and no debugger asked for it",
+        ),
+        // movaps xmm0, [rax + 1]
+        (
+            13,
+            user(),
+            &[0x0f, 0x28, 0x40, 1],
+            "an SSE move that takes aligned operands only, and this one is not a multiple of 16",
+        ),
+        (
+            13,
+            user(),
+            &[0x66; 15],
+            "an instruction of more than 15 bytes",
+        ),
         (
             8,
             kernel(),

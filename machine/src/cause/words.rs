@@ -48,6 +48,12 @@ impl fmt::Display for Cause {
                 ),
                 None => f.write_str("a value or an operand that the instruction does not take"),
             },
+            Cause::Unaligned => f.write_str(
+                "an SSE move that takes aligned operands only, and this one is not a multiple of 16",
+            ),
+            Cause::TooLong => f.write_str("an instruction of more than 15 bytes"),
+            Cause::Divide => f.write_str("a division by zero, or a quotient that does not fit"),
+            Cause::Int3 => f.write_str("int3, a breakpoint in the code, and no debugger asked for it"),
             Cause::Invalid(code) => invalid(f, code),
             Cause::SseOff => f.write_str("an SSE instruction while CR4.OSFXSR is clear"),
             Cause::Double { rsp, in_guard } => {

@@ -13,6 +13,7 @@ mod faults;
 mod foretold;
 mod machines;
 mod oracle;
+mod reports;
 mod ring3;
 mod rough;
 mod stubs;
@@ -125,6 +126,14 @@ fn main() -> Result<()> {
                 oracle::halves_are_clean,
             ),
             ("guard_pages_are_unmapped", oracle::guard_pages_are_unmapped),
+            (
+                "every_fault_has_its_cause",
+                reports::every_fault_has_its_cause,
+            ),
+            (
+                "no_fault_is_lost_from_the_count",
+                reports::no_fault_is_lost_from_the_count,
+            ),
             (
                 "can_foretells_the_faults_of_programs",
                 access::can_agrees_with_faults,
