@@ -207,26 +207,39 @@ fn pages(start: u64, bytes: u64) -> (u64, u64) {
 
 fn name_stack(stack: Stack, name: &'static str, owner: Owner) {
     let bytes = stack.top - stack.bottom;
-    layout::name(stack.bottom, bytes, name, Holds::Memory(owner));
+    layout::name(
+        stack.bottom,
+        bytes,
+        name,
+        Holds::Memory(owner),
+        layout::DATA,
+    );
 }
 
 fn name_regions(pieces: &master::Pieces) {
     let memory = |first, bytes, name, owner| {
-        layout::name(first, bytes, name, Holds::Memory(owner));
+        layout::name(first, bytes, name, Holds::Memory(owner), layout::DATA);
     };
     for segment in image::segments() {
         let (start, end) = pages(segment.address, segment.bytes);
-        memory(start, end - start, segment.name, Owner::KernelImage);
+        let holds = Holds::Memory(Owner::KernelImage);
+        layout::name(start, end - start, segment.name, holds, segment.rights);
     }
     let (start, bytes) = pieces.boot_stack;
     memory(start, bytes, "boot stack", Owner::BootStack);
     if let Some((start, bytes)) = pieces.framebuffer {
-        layout::name(start, bytes, "framebuffer", Holds::Device);
+        layout::name(start, bytes, "framebuffer", Holds::Device, layout::DATA);
     }
     let ram_end = physmap::ranges()
         .and_then(|ranges| ranges.ram.iter().map(|range| range.end).max())
         .unwrap_or(0);
-    layout::name(physmap::offset(), ram_end, "physmap", Holds::Physmap);
+    layout::name(
+        physmap::offset(),
+        ram_end,
+        "physmap",
+        Holds::Physmap,
+        layout::DATA,
+    );
     let (start, end) = pieces.boot_info;
     memory(start, end - start, "boot information", Owner::BootInfo);
     if let Some((start, bytes)) = pieces.ramdisk {

@@ -3,7 +3,10 @@
 use core::fmt::Write as _;
 
 use heapless::String;
+use machine::Rights;
 use spin::Once;
+
+use crate::memory::layout;
 
 /// A loadable segment: offset from the image base, size in memory, and what it is for.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +14,8 @@ pub(crate) struct Segment {
     pub(crate) address: u64,
     pub(crate) bytes: u64,
     pub(crate) name: &'static str,
+    /// What its pages must allow: relro no longer to be written.
+    pub(crate) rights: Rights,
 }
 
 static BUILD_ID: Once<String<12>> = Once::new();
@@ -89,17 +94,18 @@ fn program_headers() -> impl Iterator<Item = (u32, u32, u64, u64)> {
 pub(crate) fn segments() -> heapless::Vec<Segment, 8> {
     let mut out = heapless::Vec::new();
     for (kind, flags, address, bytes) in program_headers().filter(|header| header.0 == PT_LOAD) {
-        let name = match (flags & 1 != 0, flags & 2 != 0) {
-            (true, _) => "kernel text",
-            (false, false) => "kernel rodata",
-            (false, true) if is_relro(address) => "kernel relro",
-            (false, true) => "kernel data",
+        let (name, rights) = match (flags & 1 != 0, flags & 2 != 0) {
+            (true, _) => ("kernel text", layout::CODE),
+            (false, false) => ("kernel rodata", layout::CONSTANTS),
+            (false, true) if is_relro(address) => ("kernel relro", layout::CONSTANTS),
+            (false, true) => ("kernel data", layout::DATA),
         };
         debug_assert_eq!(kind, PT_LOAD);
         let _ = out.push(Segment {
             address: base().wrapping_add(address),
             bytes,
             name,
+            rights,
         });
     }
     out

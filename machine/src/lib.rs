@@ -19,6 +19,7 @@ mod address;
 pub mod bits;
 mod capture;
 mod cause;
+pub mod check;
 pub mod delivery;
 mod descriptors;
 pub mod deviations;
@@ -32,6 +33,7 @@ mod level;
 mod memory;
 mod memory_type;
 mod paging;
+mod paths;
 mod plan;
 pub mod raised;
 mod range;
@@ -69,6 +71,7 @@ pub use level::{Level, PageSize};
 pub use memory::{PhysMemory, ReadError};
 pub use memory_type::MemoryType;
 pub use paging::Paging;
+pub use paths::{Node, Path, Paths};
 pub use plan::{
     EntryWrite, Mapping, Plan, PlanError, TableFrames, plan_map, plan_replace, plan_tables,
 };

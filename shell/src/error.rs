@@ -14,7 +14,7 @@ use crate::foretold::Foretold;
 use crate::grammar::expression::Comparison;
 use crate::pipe;
 use crate::process::{Named, Number as Processes};
-use crate::render::Size;
+use crate::render::{Count, Size};
 use crate::{
     AttemptError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, SnapshotError,
     StackError, UndoError,
@@ -167,6 +167,8 @@ pub(crate) enum Error {
     SeveralFiles(Excerpt),
     /// A source line without code, and the next one that has some.
     NoCode(Excerpt, Option<u32>),
+    /// `check` found so much wrong; with nothing, it could not look at everything.
+    Findings(u64),
     /// The machine is still on.
     Power(PowerError),
     /// Anything that needs no values to be said.
@@ -331,6 +333,8 @@ impl fmt::Display for Error {
                     "no code is from {line}; line {next} is the next that has some"
                 )
             }
+            Error::Findings(0) => write!(f, "not everything could be looked at"),
+            Error::Findings(count) => write!(f, "{}", Count(*count, "finding")),
             Error::Power(why) => write!(f, "{why}"),
             Error::UnknownFilter(word) => {
                 write!(f, "no filter is called `{word}`; those are {}", pipe::Names)

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use machine::{Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
+use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
     Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Symbols,
@@ -198,6 +198,8 @@ pub struct Region {
     pub last: VirtAddr,
     /// What it is for: `physmap`, `kernel stack 3`.
     pub name: &'static str,
+    /// What its pages must allow, where that is known. None of it is for user code.
+    pub rights: Option<Rights>,
 }
 
 impl Region {

@@ -11,8 +11,8 @@
 //! ```
 
 use machine::{
-    Entry, MemoryType, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer,
-    VirtAddr,
+    Entry, MemoryType, PageSize, Paging, PhysAddr, PhysMemory, Registers, Rights, Simulated,
+    TablePointer, VirtAddr,
 };
 use shell::simulated::{Album, Pencil};
 use shell::{
@@ -26,26 +26,40 @@ const KERNEL: u64 = 0xffff_8000_0000_0000;
 const PHYSMAP: u64 = 0xffff_8080_0000_0000;
 const FRAMEBUFFER: u64 = 0xffff_8100_0000_0000;
 
+/// What kernel code and data must allow.
+const CODE: Rights = Rights {
+    execute: true,
+    ..Rights::NONE
+};
+const DATA: Rights = Rights {
+    write: true,
+    ..Rights::NONE
+};
+
 static REGIONS: [Region; 4] = [
     Region {
         first: VirtAddr(KERNEL),
         last: VirtAddr(KERNEL + 0x3fff),
         name: "kernel text",
+        rights: Some(CODE),
     },
     Region {
         first: VirtAddr(KERNEL + 0x4000),
         last: VirtAddr(KERNEL + 0x7fff),
         name: "kernel data",
+        rights: Some(DATA),
     },
     Region {
         first: VirtAddr(PHYSMAP),
         last: VirtAddr(PHYSMAP + 0x3fff_ffff),
         name: "physmap",
+        rights: Some(DATA),
     },
     Region {
         first: VirtAddr(FRAMEBUFFER),
         last: VirtAddr(FRAMEBUFFER + 0x1f_ffff),
         name: "framebuffer",
+        rights: Some(DATA),
     },
 ];
 

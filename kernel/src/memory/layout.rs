@@ -10,7 +10,7 @@
 //!   slot 403  0xffff_c980_0000_0000  IST stacks: guard page + 16 KiB, a stride of 0x5000
 //! ```
 
-use machine::{PhysAddr, VirtAddr};
+use machine::{PhysAddr, Rights, VirtAddr};
 use shell::{FrameOwner, Place, Region};
 use spin::{Mutex, MutexGuard, Once};
 
@@ -65,13 +65,27 @@ static REGIONS: Once<heapless::Vec<Region, CAPACITY>> = Once::new();
 /// In the order of the regions.
 static HELD: Once<heapless::Vec<Holds, CAPACITY>> = Once::new();
 
-/// Adds a named region, `bytes` long. Only during boot.
-pub(crate) fn name(first: u64, bytes: u64, name: &'static str, holds: Holds) {
+/// What pages with code must allow.
+pub(crate) const CODE: Rights = Rights {
+    execute: true,
+    ..Rights::NONE
+};
+/// What pages with data must allow.
+pub(crate) const DATA: Rights = Rights {
+    write: true,
+    ..Rights::NONE
+};
+/// What pages with constants must allow.
+pub(crate) const CONSTANTS: Rights = Rights::NONE;
+
+/// Adds a named region, `bytes` long, whose pages are to have these rights. Only during boot.
+pub(crate) fn name(first: u64, bytes: u64, name: &'static str, holds: Holds, rights: Rights) {
     let last = first.wrapping_add(bytes.saturating_sub(1));
     let region = Region {
         first: VirtAddr(first),
         last: VirtAddr(last),
         name,
+        rights: Some(rights),
     };
     // A full table only means that this range prints without a name.
     let _ = lock().push(Named { region, holds });

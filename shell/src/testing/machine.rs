@@ -17,6 +17,7 @@ use crate::{
 /// A target with every ability, or without, as a test wants.
 pub(crate) struct Machine {
     pub(crate) memory: Simulated,
+    pub(crate) regions: &'static [Region],
     pub(crate) registers: Option<Registers>,
     pub(crate) books: Option<Books>,
     pub(crate) cycles: Option<u64>,
@@ -49,11 +50,13 @@ const REGIONS: &[Region] = &[
         first: VirtAddr(0xffff_8000_0000_0000),
         last: VirtAddr(0xffff_8000_0fff_ffff),
         name: "physmap",
+        rights: None,
     },
     Region {
         first: VirtAddr(0xffff_c900_0000_0000),
         last: VirtAddr(0xffff_c900_00ff_ffff),
         name: "kernel stacks",
+        rights: None,
     },
 ];
 
@@ -110,6 +113,7 @@ impl Machine {
         memory.add_device(PhysAddr(0x20_0000), 0x1000);
         Machine {
             memory,
+            regions: REGIONS,
             registers: None,
             books: None,
             cycles: None,
@@ -257,7 +261,7 @@ impl Target for Machine {
         self.registers.map(|_| PhysAddr(ROOT))
     }
     fn regions(&self) -> &[Region] {
-        REGIONS
+        self.regions
     }
     fn cpu(&mut self) -> Option<&mut dyn Cpu> {
         self.registers.as_mut().map(|cpu| cpu as &mut dyn Cpu)

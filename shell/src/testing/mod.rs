@@ -8,6 +8,7 @@ pub(crate) mod ledger;
 mod machine;
 mod mishaps;
 mod processes;
+pub(crate) mod sound;
 
 use std::collections::VecDeque;
 

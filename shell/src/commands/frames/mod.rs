@@ -2,6 +2,8 @@
 
 mod audit;
 
+pub(super) use audit::{Finding, collect};
+
 use core::fmt::Write;
 
 use crate::Error;

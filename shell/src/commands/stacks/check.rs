@@ -2,15 +2,41 @@
 
 use core::fmt::Write;
 
-use machine::{End, PhysAddr, Right, VirtAddr, walk};
+use machine::{End, PhysAddr, Right, VirtAddr, Walk, walk};
 
-use super::{Depth, Space, is_shared};
+use super::{Depth, Whose, is_shared};
 use crate::Error;
 use crate::abilities::{StackInfo, StackState};
 use crate::command::Context;
 use crate::process::Pids;
+use crate::space::Space;
 
 const PAGE: u64 = 4096;
+
+/// A page that is not as it should be.
+pub(in crate::commands) struct Wrong {
+    pub(in crate::commands) va: VirtAddr,
+    /// Whether it is one that must never be mapped.
+    pub(in crate::commands) is_guard: bool,
+    what: &'static str,
+    pub(in crate::commands) walk: Walk,
+}
+
+/// Who is told of each page, in their order.
+pub(in crate::commands) type Tell<'f> =
+    &'f mut dyn FnMut(&mut Context<'_>, &Wrong) -> Result<(), Error>;
+
+impl Wrong {
+    /// What is wrong, as a whole: `the guard page is mapped`.
+    pub(in crate::commands) fn says(&self) -> &'static str {
+        match (self.is_guard, self.what) {
+            (false, what) => what,
+            (true, MAPPED) => "the guard page is mapped",
+            (true, MALFORMED) => "the guard page is malformed",
+            (true, _) => "the guard page is unknown",
+        }
+    }
+}
 
 /// Looks one stack up in every space it is in; how many pages are not as they should be, of
 /// which each has been shown.
@@ -20,23 +46,52 @@ pub(super) fn stack(
     depth: Depth,
 ) -> Result<u64, Error> {
     if !is_shared(stack) {
-        let space = stack.owner.map_or(Space::Own, Space::Process);
-        return in_space(context, stack, depth, space, stack.root, None);
+        let whose = stack.owner.map_or(Whose::Own, Whose::Process);
+        return show(context, stack, depth, whose, stack.root, None);
     }
     let master = context.target.master().unwrap_or(stack.root);
-    let mut wrong = in_space(context, stack, depth, Space::Master, master, None)?;
+    let mut wrong = show(context, stack, depth, Whose::Master, master, None)?;
     // Without processes the master is all there is.
     let Ok(mut pids) = Pids::all(context.target) else {
         return Ok(wrong);
     };
     while let Some(info) = pids.next(context.target) {
         if info.state.exit().is_none() {
-            let space = Space::Process(info.pid);
-            let found = in_space(context, stack, depth, space, info.root, Some(master))?;
+            let whose = Whose::Process(info.pid);
+            let found = show(context, stack, depth, whose, info.root, Some(master))?;
             wrong = wrong.saturating_add(found);
         }
     }
     Ok(wrong)
+}
+
+fn show(
+    context: &mut Context<'_>,
+    stack: &StackInfo,
+    depth: Depth,
+    whose: Whose,
+    root: PhysAddr,
+    master: Option<PhysAddr>,
+) -> Result<u64, Error> {
+    let (space, master) = (Space::live(root), master.map(Space::live));
+    in_space(
+        context,
+        stack,
+        depth,
+        &space,
+        master,
+        &mut |context, wrong| {
+            let Wrong {
+                va,
+                is_guard,
+                what,
+                walk,
+            } = wrong;
+            let page = if *is_guard { "guard" } else { "page" };
+            writeln!(context.out, "{page} {va} in {whose} {what}: {}", walk.end())?;
+            Ok(())
+        },
+    )
 }
 
 /// How many spaces there are beside the master.
@@ -51,22 +106,33 @@ pub(super) fn spaces(context: &mut Context<'_>) -> u64 {
     count
 }
 
-fn in_space(
+/// Looks one stack up in one space, where its pages are those of `master`, if that is given; how
+/// many are not as they should be.
+pub(in crate::commands) fn in_space(
     context: &mut Context<'_>,
     stack: &StackInfo,
     depth: Depth,
-    space: Space,
-    root: PhysAddr,
-    master: Option<PhysAddr>,
+    space: &Space,
+    master: Option<Space>,
+    tell: Tell<'_>,
 ) -> Result<u64, Error> {
     let mut wrong = 0_u64;
     let below = VirtAddr(stack.bottom.0.wrapping_sub(PAGE));
     let guards = [Some(below), (!is_shared(stack)).then_some(stack.top)];
-    for guard in guards.into_iter().flatten() {
-        let end = look(context, root, guard);
-        if let Some(what) = unless_absent(end) {
+    for va in guards.into_iter().flatten() {
+        let walk = look(context, space, va);
+        if let Some(what) = unless_absent(walk.end()) {
             wrong = wrong.saturating_add(1);
-            writeln!(context.out, "guard {guard} in {space} {what}: {end}")?;
+            let is_guard = true;
+            tell(
+                context,
+                &Wrong {
+                    va,
+                    is_guard,
+                    what,
+                    walk,
+                },
+            )?;
         }
     }
     if depth == Depth::Guards {
@@ -75,10 +141,11 @@ fn in_space(
     let mut page = stack.bottom.0;
     while page < stack.top.0 {
         let va = VirtAddr(page);
-        let end = look(context, root, va);
+        let walk = look(context, space, va);
+        let end = walk.end();
         let what = match (stack.state, master) {
             (StackState::Live, Some(master)) => {
-                let there = look(context, master, va);
+                let there = look(context, &master, va).end();
                 let differs = (frame(end) != frame(there)).then_some("is not as in the master");
                 differs.or(unless_stack(end, stack))
             }
@@ -87,7 +154,16 @@ fn in_space(
         };
         if let Some(what) = what {
             wrong = wrong.saturating_add(1);
-            writeln!(context.out, "page {va} in {space} {what}: {end}")?;
+            let is_guard = false;
+            tell(
+                context,
+                &Wrong {
+                    va,
+                    is_guard,
+                    what,
+                    walk,
+                },
+            )?;
         }
         let Some(next) = page.checked_add(PAGE) else {
             break;
@@ -97,17 +173,20 @@ fn in_space(
     Ok(wrong)
 }
 
-fn look(context: &mut Context<'_>, root: PhysAddr, va: VirtAddr) -> End {
+fn look(context: &mut Context<'_>, space: &Space, va: VirtAddr) -> Walk {
     let paging = context.target.paging();
-    walk(context.target.memory(), &paging, root, va).end()
+    walk(&mut context.view(space), &paging, space.root, va)
 }
+
+const MAPPED: &str = "is mapped";
+const MALFORMED: &str = "is malformed";
 
 /// What is wrong with a page that must not be mapped.
 fn unless_absent(end: End) -> Option<&'static str> {
     match end {
         End::Absent { .. } => None,
-        End::Mapped { .. } => Some("is mapped"),
-        End::Reserved { .. } => Some("is malformed"),
+        End::Mapped { .. } => Some(MAPPED),
+        End::Reserved { .. } => Some(MALFORMED),
         End::Unreadable { .. } | End::NonCanonical => Some("is unknown"),
     }
 }

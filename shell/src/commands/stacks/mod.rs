@@ -5,6 +5,8 @@
 
 mod check;
 
+pub(super) use check::{Wrong, in_space};
+
 use core::fmt::Write;
 
 use crate::abilities::{StackInfo, StackKind, StackState, Stacks};
@@ -70,7 +72,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 /// How closely to look.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
+pub(super) enum Depth {
     /// At the guard pages; and every stack has a row.
     Guards,
     /// At every page; and only what is wrong has a row.
@@ -189,26 +191,26 @@ fn end_run(context: &mut Context<'_>, tally: &mut Tally) -> Result<(), Error> {
     Ok(())
 }
 
-fn stacks<'c>(context: &'c mut Context<'_>) -> Result<&'c mut dyn Stacks, Error> {
+pub(super) fn stacks<'c>(context: &'c mut Context<'_>) -> Result<&'c mut dyn Stacks, Error> {
     let stacks = context.target.stacks();
     stacks.ok_or(Error::Lacks("record of stacks"))
 }
 
 /// The name of a space, for a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Space {
+enum Whose {
     Master,
     Process(Pid),
     /// Of a user stack that nobody owns.
     Own,
 }
 
-impl core::fmt::Display for Space {
+impl core::fmt::Display for Whose {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Space::Master => f.write_str("the master"),
-            Space::Process(pid) => write!(f, "pid {pid}"),
-            Space::Own => f.write_str("its own space"),
+            Whose::Master => f.write_str("the master"),
+            Whose::Process(pid) => write!(f, "pid {pid}"),
+            Whose::Own => f.write_str("its own space"),
         }
     }
 }

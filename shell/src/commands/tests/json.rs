@@ -134,7 +134,7 @@ fn with_json(command: &str) -> String {
 
 /// Commands that have not learnt it yet.
 const NOT_YET: &[&str] = &[
-    "can", "check", "diff", "tables", "x", "frames", "iretq", "stacks",
+    "can", "iret", "diff", "tables", "x", "frames", "iretq", "stacks",
 ];
 
 fn is_ready(line: &str) -> bool {

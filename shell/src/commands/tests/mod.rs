@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod background;
 mod books;
+mod check;
 mod compare;
 mod faults;
 mod frame;

@@ -9,8 +9,8 @@ use crate::commands::roots::Tree;
 use crate::render::{Count, Layout};
 
 /// A disagreement.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Finding {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct Finding {
     /// The frame, and who has it by the books.
     pub(super) frame: Option<(PhysAddr, Option<FrameOwner>)>,
     pub(super) what: What,
@@ -18,7 +18,7 @@ pub(super) struct Finding {
 }
 
 /// What was found.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// An entry names a frame as a table that is none.
     NoTable,
@@ -61,7 +61,7 @@ pub(super) enum What {
 }
 
 /// How often a frame should be mapped.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// As the books count sharers.
     Books(u32),
@@ -71,7 +71,7 @@ pub(super) enum Expected {
 }
 
 /// The entry that names a frame.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) tree: Tree,
     pub(super) level: Level,

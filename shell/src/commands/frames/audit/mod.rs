@@ -6,9 +6,12 @@ mod sweep;
 
 use core::fmt::{self, Write};
 
+use heapless::Vec;
+
 use crate::Error;
 use crate::command::Context;
 use crate::render::Count;
+pub(in crate::commands) use finding::Finding;
 use scan::Scan;
 
 /// What an audit came to.
@@ -44,19 +47,35 @@ pub(super) fn run(context: &mut Context<'_>) -> Result<(), Error> {
 
 /// Shows every disagreement, and says what there was.
 pub(in crate::commands) fn audit(context: &mut Context<'_>) -> Result<Outcome, Error> {
+    match settled(context)? {
+        Some((scan, changes)) => show(context, scan, changes),
+        None => Err(Error::Said(
+            "frames were taken or given back all the while; nothing can be said",
+        )),
+    }
+}
+
+/// What there was, and as many of the disagreements as are kept; `None` if frames were taken or
+/// given back all the while.
+pub(in crate::commands) fn collect(
+    context: &mut Context<'_>,
+) -> Result<Option<(Outcome, Vec<Finding, KEPT>)>, Error> {
+    let settled = settled(context)?;
+    Ok(settled.map(|(scan, _)| (scan.outcome, scan.into_found())))
+}
+
+/// A scan during which the books did not change, and the number of their changes.
+fn settled(context: &mut Context<'_>) -> Result<Option<(Scan, u64)>, Error> {
     for attempt in 0..ATTEMPTS {
         let before = changes(context)?;
         // Asking for Ctrl-C lets the processes run. If that gets in the way, it is not asked for
         // again: there is an end to the work, since each table is read once.
         let scan = Scan::new(0, attempt == 0).run(context)?;
-        if changes(context)? != before {
-            continue;
+        if changes(context)? == before {
+            return Ok(Some((scan, before)));
         }
-        return show(context, scan, before);
     }
-    Err(Error::Said(
-        "frames were taken or given back all the while; nothing can be said",
-    ))
+    Ok(None)
 }
 
 /// Shows what was found; looks again for what could not be kept.

@@ -59,6 +59,10 @@ impl Scan {
         &self.found
     }
 
+    pub(super) fn into_found(self) -> Vec<Finding, KEPT> {
+        self.found
+    }
+
     /// The whole audit.
     pub(super) fn run(mut self, context: &mut Context<'_>) -> Result<Self, Error> {
         let frames = frames(context)?;
