@@ -72,6 +72,7 @@ impl Edits for LiveEdits {
                 first: VirtAddr(stack.bottom),
                 last: VirtAddr(stack.top - 1),
                 name: "a kernel stack",
+                rights: Some(layout::DATA),
             }),
             _ => None,
         });
