@@ -13,6 +13,7 @@ mod faults;
 mod foretold;
 mod machines;
 mod oracle;
+mod plants;
 mod reports;
 mod ring3;
 mod rough;
@@ -198,6 +199,16 @@ fn main() -> Result<()> {
                 "tables_are_all_accounted_for",
                 compare::tables_are_all_accounted_for,
             ),
+            (
+                "each_plant_is_found_alone",
+                plants::each_plant_is_found_alone,
+            ),
+            (
+                "a_plant_in_the_kernel_half_is_found",
+                plants::a_plant_in_the_kernel_half_is_found,
+            ),
+            ("the_cpu_sees_an_edit", plants::the_cpu_sees_an_edit),
+            ("edits_lose_no_frame", plants::edits_lose_no_frame),
         ];
         for &(name, test) in on_shared {
             let shared = Arc::clone(&shared);
