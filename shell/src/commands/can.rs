@@ -6,13 +6,15 @@
 
 use core::fmt::{self, Write};
 
-use machine::{Access, AccessKind, Controls, End, Verdict, VirtError, Why, bits, judge};
+use machine::{Access, AccessKind, Controls, End, Verdict, VirtAddr, VirtError, Why, bits, judge};
 
 use crate::Error;
 use crate::Subject;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::output::Output;
 use crate::process::Pids;
+use crate::record::{Row, flag, hex, number, text};
 use crate::render::EntryLine;
 use crate::space::Space;
 
@@ -33,7 +35,24 @@ pub(super) const COMMAND: Command = Command {
         ("can w kernel $rip wp=0", "were CR0.WP clear?"),
         ("can w user $rsp", "is the kernel's stack safe from ring 3?"),
     ],
-    rows: &[],
+    rows: &[
+        EntryLine::ROW,
+        Row {
+            name: "answer",
+            about: "whether the access would succeed",
+            fields: &[
+                flag("allowed", "whether it would"),
+                text("access", "what access by whom"),
+                hex("va", "the address"),
+                number("page_bytes", "if so: the size of the page").or_null(),
+                text("rights", "the effective rights").or_null(),
+                text("level", "if not: the level of the entry that forbids").or_null(),
+                text("why", "absent, reserved, supervisor, read_only, no_execute, smep, smap, not_canonical").or_null(),
+                hex("error_code", "what the CPU would push with a #PF").or_null(),
+                text("text", "the answer in words"),
+            ],
+        },
+    ],
     args: &[
         ArgKind::Words(ACCESSES),
         ArgKind::Words(MODES),
@@ -71,7 +90,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         _ => steps.last(),
     };
     if let Some(step) = deciding {
-        writeln!(context.out, "{}", EntryLine(step))?;
+        EntryLine(step).show(&mut context.out)?;
     }
     context.state.value = verdict.is_allowed().unwrap_or(false).into();
     if let Verdict::Unknown { level, why } = verdict {
@@ -93,6 +112,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Some(true) => "yes",
         _ => "no",
     };
+    if context.out.is_json() {
+        let words = format_args!("{word}: {access} of {va}{answer}");
+        return Ok(answer.record(&mut context.out, va, words)?);
+    }
     writeln!(context.out, "{word}: {access} of {va}{answer}")?;
     Ok(())
 }
@@ -180,6 +203,50 @@ struct Answer {
     verdict: Verdict,
     access: Access,
     controls: Controls,
+}
+
+impl Answer {
+    fn record(&self, out: &mut Output<'_>, va: VirtAddr, words: fmt::Arguments<'_>) -> fmt::Result {
+        let (mut page, mut rights, mut decided, mut why) = (None, None, None, None);
+        match self.verdict {
+            Verdict::Allowed { size, rights: all } => {
+                page = Some(size.bytes());
+                rights = Some(all);
+            }
+            Verdict::PageFault {
+                level, why: what, ..
+            } => {
+                decided = Some(level);
+                why = Some(match what {
+                    Why::Absent => "absent",
+                    Why::Reserved(_) => "reserved",
+                    Why::Supervisor => "supervisor",
+                    Why::ReadOnly => "read_only",
+                    Why::NoExecute => "no_execute",
+                    Why::Smep => "smep",
+                    Why::Smap => "smap",
+                });
+            }
+            Verdict::NonCanonical => why = Some("not_canonical"),
+            // It is an error, and printed as one.
+            Verdict::Unknown { .. } => {}
+        }
+        let code = match self.verdict {
+            Verdict::PageFault { code, .. } => Some(code),
+            _ => None,
+        };
+        out.record("answer")
+            .flag("allowed", self.verdict.is_allowed().unwrap_or(false))
+            .text("access", self.access)
+            .hex("va", va)
+            .number("page_bytes", page)
+            .maybe_text("rights", rights)
+            .maybe_text("level", decided)
+            .maybe_text("why", why)
+            .hex("error_code", code)
+            .text("text", words)
+            .end()
+    }
 }
 
 impl fmt::Display for Answer {

@@ -3,17 +3,19 @@
 //! For somebody whose kernel dies at IRETQ: put the frame it built here, and see which fault
 //! the CPU raises, where, and with which error code.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use machine::iret::{Frame, Outcome, Report};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::commands::spawn;
 use crate::error::excerpt;
+use crate::foreground::OUTPUT;
 use crate::foretold::{Foretold, Held, compare, foretell, frame_of, ring_of_fault};
 use crate::grammar::word::Word;
 use crate::once::Once;
 use crate::process::{self, Named};
+use crate::record::{Row, flag, text};
 use crate::{Error, Exit, Pid, Start};
 
 pub(super) const COMMAND: Command = Command {
@@ -36,7 +38,23 @@ pub(super) const COMMAND: Command = Command {
             "a stack pointer at the edge of what is canonical",
         ),
     ],
-    rows: &[],
+    rows: &[
+        OUTPUT,
+        Row {
+            name: "prediction",
+            about: "what was foretold, and whether it came",
+            fields: &[
+                flag("held", "whether it came so"),
+                text("foretold", "what was foretold"),
+                text("came", "what came; null if it was something else").or_null(),
+                text(
+                    "deviations",
+                    "the known deviations that were taken into account, by id",
+                )
+                .or_null(),
+            ],
+        },
+    ],
     args: &[
         ArgKind::Program,
         ArgKind::Words(&[
@@ -129,7 +147,27 @@ fn is_trap(outcome: Outcome) -> bool {
 /// Says whether it came as foretold.
 fn said(context: &mut Context<'_>, report: &Report, who: Named, exit: Exit) -> Result<(), Error> {
     let ring = ring_of_fault(context, who.pid);
-    match compare(report, exit, ring) {
+    let held = compare(report, exit, ring);
+    if context.out.is_json() {
+        let (came, ids) = match &held {
+            Held::True(came) => (Some(came), None),
+            Held::Deviating(came) => (Some(came), Some(Ids(report))),
+            Held::False => (None, None),
+        };
+        context
+            .out
+            .record("prediction")
+            .flag("held", came.is_some())
+            .text("foretold", Foretold::of(report))
+            .maybe_text("came", came)
+            .maybe_text("deviations", ids)
+            .end()?;
+        return match held {
+            Held::False => Err(Error::NotAsForetold(who, exit)),
+            _ => Ok(()),
+        };
+    }
+    match held {
         Held::True(came) => writeln!(context.out, "as predicted: {came}")?,
         Held::Deviating(came) => {
             write!(context.out, "as predicted for")?;
@@ -144,6 +182,20 @@ fn said(context: &mut Context<'_>, report: &Report, who: Named, exit: Exit) -> R
         }
     }
     Ok(())
+}
+
+/// The known deviations that a report names.
+struct Ids<'a>(&'a Report);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut gap = "";
+        for known in self.0.deviations() {
+            write!(f, "{gap}{}", known.id)?;
+            gap = " ";
+        }
+        Ok(())
+    }
 }
 
 /// What was asked for.

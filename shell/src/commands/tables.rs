@@ -9,6 +9,7 @@ use machine::{Level, PhysAddr, Progress, Table, TableItem, Tables, walk};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::process::Pids;
+use crate::record::{Row, hex, number, text};
 use crate::render::{Count, HoleLine, Size};
 use crate::space::Space;
 use crate::{Error, Pid};
@@ -23,7 +24,49 @@ pub(super) const COMMAND: Command = Command {
         ("tables", "what do the page tables cost in all?"),
         ("tables 3", "which ones are this process's own?"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "table",
+            about: "a table of the space given",
+            fields: &[
+                text("level", "its level: PML5, PML4, PDPT, PD, PT"),
+                hex("at", "its frame"),
+                hex("va", "the first address it stands for"),
+                number(
+                    "shared_with",
+                    "how many other spaces have it; 0 if it is private",
+                ),
+            ],
+        },
+        HoleLine::ROW,
+        Row {
+            name: "space",
+            about: "a space, if none is given",
+            fields: &[
+                text("name", "master, or pid N"),
+                hex("root", "its top table"),
+                number("pml5", "how many tables it has of this level"),
+                number("pml4", "the same"),
+                number("pdpt", "the same"),
+                number("pd", "the same"),
+                number("pt", "the same"),
+                number("tables", "all of them"),
+                number("private", "how many no other space has"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "what it comes to; a table counts once",
+            fields: &[
+                number("spaces", "how many spaces there are, if none is given").or_null(),
+                number("tables", "how many tables"),
+                number("bytes", "what they cost"),
+                number("private", "how many no other space has, if one is given").or_null(),
+                number("shared", "how many others have, too").or_null(),
+                number("holes", "what could not be followed"),
+            ],
+        },
+    ],
     args: &[ArgKind::Root(&[])],
     run,
 };
@@ -44,26 +87,48 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             TableItem::Table(table) => table,
             TableItem::Hole(hole) => {
                 holes = holes.saturating_add(1);
-                writeln!(context.out, "{}", HoleLine(&hole))?;
+                HoleLine(&hole).show(&mut context.out)?;
                 continue;
             }
         };
         let Table { at, level, va } = table;
-        write!(context.out, "{level:<4} {at} {va} ")?;
-        match sharing(context, &table, &own, None).others {
-            0 => {
-                private = private.saturating_add(1);
-                writeln!(context.out, "private")?;
-            }
-            others => {
-                shared = shared.saturating_add(1);
-                writeln!(context.out, "shared with {}", Count(others, "space"))?;
-            }
+        let others = sharing(context, &table, &own, None).others;
+        let sum = if others == 0 {
+            &mut private
+        } else {
+            &mut shared
+        };
+        *sum = sum.saturating_add(1);
+        let out = &mut context.out;
+        if out.is_json() {
+            out.record("table")
+                .text("level", level)
+                .hex("at", at)
+                .hex("va", va)
+                .number("shared_with", others)
+                .end()?;
+            continue;
+        }
+        write!(out, "{level:<4} {at} {va} ")?;
+        match others {
+            0 => writeln!(out, "private")?,
+            others => writeln!(out, "shared with {}", Count(others, "space"))?,
         }
     }
     let sum = private.saturating_add(shared);
     context.state.value = sum;
     let out = &mut context.out;
+    if out.is_json() {
+        let record = out
+            .record("summary")
+            .number("spaces", None::<u64>)
+            .number("tables", sum)
+            .number("bytes", sum.saturating_mul(TABLE))
+            .number("private", private)
+            .number("shared", shared)
+            .number("holes", holes);
+        return Ok(record.end()?);
+    }
     write!(out, "{}: {private} private ", Cost(sum))?;
     write!(out, "{}, {shared} shared {}", bytes(private), bytes(shared))?;
     holes_line(out, holes)
@@ -90,6 +155,18 @@ fn all(context: &mut Context<'_>) -> Result<(), Error> {
         return Err(Error::Lacks("master table"));
     }
     context.state.value = sum;
+    if context.out.is_json() {
+        let record = context
+            .out
+            .record("summary")
+            .number("spaces", spaces)
+            .number("tables", sum)
+            .number("bytes", sum.saturating_mul(TABLE))
+            .number("private", None::<u64>)
+            .number("shared", None::<u64>)
+            .number("holes", holes);
+        return Ok(record.end()?);
+    }
     write!(context.out, "{}: {}", Count(spaces, "space"), Cost(sum))?;
     holes_line(&mut context.out, holes)
 }
@@ -123,6 +200,18 @@ fn space(
         .iter()
         .fold(0_u64, |sum, more| sum.saturating_add(*more));
     let out = &mut context.out;
+    if out.is_json() {
+        let mut record = match who {
+            Who::Master => out.record("space").text("name", "master"),
+            Who::Process(pid) => out.record("space").text("name", format_args!("pid {pid}")),
+        }
+        .hex("root", root);
+        for (level, count) in ["pml5", "pml4", "pdpt", "pd", "pt"].into_iter().zip(levels) {
+            record = record.number(level, count);
+        }
+        let record = record.number("tables", count).number("private", private);
+        return Ok(record.end()?);
+    }
     write!(out, "{who} {root}")?;
     for (level, count) in Level::ALL.into_iter().zip(levels) {
         if level >= paging.top() {

@@ -3,7 +3,9 @@
 //! Reading never dereferences: it walks the tables and reads physical memory, so an
 //! address that is not mapped, or that a device answers, is an error and not a crash.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
+
+use heapless::Vec;
 
 use machine::{PhysAddr, PhysMemory, ReadError, VirtAddr, read_virt};
 
@@ -11,6 +13,7 @@ use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::once::Once;
+use crate::record::{Row, flag, hex, number, text};
 use crate::root::root;
 use crate::space::Space;
 
@@ -37,7 +40,39 @@ pub(super) const COMMAND: Command = Command {
         ("x/4g $cr3 phys", "the first entries of the PML4"),
         ("x $rip", "the code that is running"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "bytes",
+            about: "up to 16 bytes",
+            fields: &[
+                hex("address", "of the first one"),
+                number("count", "how many there are"),
+                text("hex", "two digits for each"),
+                text("text", "their characters; a dot for what is none"),
+            ],
+        },
+        Row {
+            name: "word",
+            about: "a word of 2, 4 or 8 bytes",
+            fields: &[
+                hex("address", "where it is"),
+                number("bytes", "its size"),
+                hex("value", "its value"),
+            ],
+        },
+        Row {
+            name: "string",
+            about: "a string up to its NUL, with s",
+            fields: &[
+                hex("address", "where it begins"),
+                text(
+                    "text",
+                    "its characters; what is none as in Rust, such as \\n or \\x1b",
+                ),
+                flag("ends", "whether its NUL was found"),
+            ],
+        },
+    ],
     args: &[ArgKind::Any, ArgKind::Words(WORDS)],
     run,
 };
@@ -213,16 +248,16 @@ fn show(
     row: &[u8],
     size: usize,
 ) -> Result<(), Error> {
+    if context.out.is_json() {
+        return records(context, at, row, size);
+    }
     let out = &mut context.out;
     match source {
         Source::Virtual(_) => write!(out, "{}", VirtAddr(at))?,
         Source::Physical => write!(out, "{}", PhysAddr(at))?,
     }
     for (index, unit) in row.chunks(size).enumerate() {
-        let value = unit
-            .iter()
-            .rev()
-            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        let value = value_of(unit);
         // Bytes stand in fours, so that a row with its characters fits 80 columns.
         let gap = if size > 1 || index % 4 == 0 { " " } else { "" };
         write!(out, "{gap}{value:0width$x}", width = size * 2)?;
@@ -231,13 +266,62 @@ fn show(
     if size == 1 {
         let width = 2 * row.len() + row.len().div_ceil(4);
         write!(out, "{:pad$}", "", pad = 36_usize.saturating_sub(width) + 1)?;
-        for byte in row {
-            let c = char::from(*byte);
-            out.write_char(if matches!(c, ' '..='~') { c } else { '.' })?;
-        }
+        write!(out, "{}", Characters(row))?;
     }
     writeln!(out)?;
     Ok(())
+}
+
+/// A little-endian word.
+fn value_of(unit: &[u8]) -> u64 {
+    let bytes = unit.iter().rev();
+    bytes.fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// A record for the bytes of a row, or for each of its words.
+fn records(context: &mut Context<'_>, at: u64, row: &[u8], size: usize) -> Result<(), Error> {
+    let out = &mut context.out;
+    let last = row.chunks(size).next_back().map_or(0, value_of);
+    context.state.value = last;
+    if size == 1 {
+        let record = out
+            .record("bytes")
+            .hex("address", at)
+            .number("count", row.len())
+            .text("hex", Digits(row))
+            .text("text", Characters(row));
+        return Ok(record.end()?);
+    }
+    for (unit, offset) in row.chunks(size).zip((0_u64..).step_by(size)) {
+        out.record("word")
+            .hex("address", at.wrapping_add(offset))
+            .number("bytes", size)
+            .hex("value", value_of(unit))
+            .end()?;
+    }
+    Ok(())
+}
+
+/// Bytes as two digits each.
+struct Digits<'a>(&'a [u8]);
+
+impl fmt::Display for Digits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Bytes as characters; a dot for what is none.
+struct Characters<'a>(&'a [u8]);
+
+impl fmt::Display for Characters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |byte: &u8| match char::from(*byte) {
+            c @ ' '..='~' => c,
+            _ => '.',
+        };
+        self.0.iter().try_for_each(|byte| f.write_char(shown(byte)))
+    }
 }
 
 fn strings(
@@ -253,8 +337,42 @@ fn strings(
     Ok(())
 }
 
+/// As [`string`], as a record. What could be read of it is one, too.
+fn string_record(context: &mut Context<'_>, source: Source, address: u64) -> Result<u64, Error> {
+    let mut text = Vec::<u8, { LONGEST as usize }>::new();
+    let mut ends = false;
+    let mut failed = None;
+    for offset in 0..LONGEST {
+        let mut byte = [0];
+        let (_, error) = read(context, source, address.wrapping_add(offset), &mut byte);
+        let [byte] = byte;
+        ends = error.is_none() && byte == 0;
+        failed = error;
+        if ends || failed.is_some() {
+            break;
+        }
+        context.state.value = byte.into();
+        // It has room for the longest.
+        let _ = text.push(byte);
+    }
+    if failed.is_none() || !text.is_empty() {
+        context
+            .out
+            .record("string")
+            .hex("address", address)
+            .text("text", text.escape_ascii())
+            .flag("ends", ends)
+            .end()?;
+    }
+    let next = address.wrapping_add(text.len() as u64);
+    failed.map_or(Ok(next.wrapping_add(ends.into())), Err)
+}
+
 /// Shows one string; where the next one begins.
 fn string(context: &mut Context<'_>, source: Source, address: u64) -> Result<u64, Error> {
+    if context.out.is_json() {
+        return string_record(context, source, address);
+    }
     for offset in 0..LONGEST {
         let mut byte = [0];
         let (_, error) = read(context, source, address.wrapping_add(offset), &mut byte);

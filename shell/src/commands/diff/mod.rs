@@ -37,7 +37,7 @@ pub(super) const COMMAND: Command = Command {
         ("diff 3 4 user", "what do two processes share?"),
         ("diff cr3 3 0x40_0000..0x60_0fff", "in a range"),
     ],
-    rows: &[],
+    rows: &[DiffLine::ROW, Verdict::ROW],
     args: &[
         ArgKind::Root(&[]),
         ArgKind::Root(&[]),
@@ -97,7 +97,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             paging: &paging,
             names: [&left.name, &right.name],
         };
-        writeln!(out, "{line}")?;
+        match out.is_json() {
+            true => line.record(out)?,
+            false => writeln!(out, "{line}")?,
+        }
     }
     let verdict = Verdict {
         slots: rows.slots(),
@@ -105,7 +108,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         names: [&left.name, &right.name],
     };
     context.state.value = differing;
-    writeln!(context.out, "{verdict}")?;
+    match context.out.is_json() {
+        true => verdict.record(&mut context.out)?,
+        false => writeln!(context.out, "{verdict}")?,
+    }
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use machine::{Compared, DiffRow, Slots};
 
 use super::Name;
 use super::line::Entries;
+use crate::output::Output;
+use crate::record::{Row, number, text};
 use crate::render::Count;
 
 /// The sums over the rows of one half.
@@ -94,6 +96,60 @@ impl fmt::Display for Verdict<'_> {
 }
 
 impl Verdict<'_> {
+    /// What it is with `--json`: one for each half that was looked at.
+    pub(super) const ROW: Row = Row {
+        name: "half",
+        about: "what one half of the address space comes to",
+        fields: &[
+            text("half", "kernel, user"),
+            number("slots", "how many entries of the top table were looked at"),
+            number(
+                "slots_shared",
+                "how many lead to the same table, or are empty on both sides",
+            ),
+            number(
+                "slots_equal",
+                "how many lead to tables with the same content",
+            ),
+            number("slots_differing", "how many differ, somewhere"),
+            number("slots_unknown", "how many could not be compared to the end"),
+            number("differing", "entries that differ"),
+            number("equal_pages", "pages that are the same in other tables"),
+            number("left_entries", "entries only on the left"),
+            number("left_pages", "the pages below them"),
+            number("right_entries", "entries only on the right"),
+            number("right_pages", "the pages below them"),
+            number("unknown", "rows that are unknown"),
+            number("holes", "what could not be followed"),
+        ],
+    };
+
+    pub(super) fn record(&self, out: &mut Output<'_>) -> fmt::Result {
+        let halves = ["user", "kernel"].into_iter();
+        for (half, (slots, tally)) in halves.zip(self.slots.iter().zip(&self.tallies)).rev() {
+            if slots.total == 0 {
+                continue;
+            }
+            out.record(Self::ROW.name)
+                .text("half", half)
+                .number("slots", slots.total)
+                .number("slots_shared", slots.shared)
+                .number("slots_equal", slots.equal)
+                .number("slots_differing", slots.differing)
+                .number("slots_unknown", slots.unknown)
+                .number("differing", tally.differing)
+                .number("equal_pages", tally.equal)
+                .number("left_entries", tally.left.entries)
+                .number("left_pages", tally.left.pages)
+                .number("right_entries", tally.right.entries)
+                .number("right_pages", tally.right.pages)
+                .number("unknown", tally.unknown)
+                .number("holes", tally.holes)
+                .end()?;
+        }
+        Ok(())
+    }
+
     fn parts_are_none(&self, tally: &Tally) -> bool {
         tally.differing == 0
             && tally.left.entries == 0

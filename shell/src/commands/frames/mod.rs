@@ -9,6 +9,7 @@ use core::fmt::Write;
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::record::{Row, flag, number, text};
 use crate::render::{Count, Size};
 
 pub(super) const COMMAND: Command = Command {
@@ -26,7 +27,30 @@ pub(super) const COMMAND: Command = Command {
             "is the third request missed cleanly?",
         ),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "owner",
+            about: "somebody who has frames",
+            fields: &[
+                text("name", "who"),
+                number("frames", "how many frames of 4 KiB"),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "the allocator's totals, and what the owners come to",
+            fields: &[
+                number("total", "all frames"),
+                number("free", "those nobody has"),
+                number("used", "those somebody has, as the allocator counts"),
+                number("owned", "those of all owners"),
+                flag("all_accounted", "whether owned and free are all there are"),
+            ],
+        },
+        audit::ROW,
+        audit::LEFT,
+        audit::SUMMARY,
+    ],
     args: &[ArgKind::Words(&["audit", "fail"]), ArgKind::Words(&["off"])],
     run,
 };
@@ -50,12 +74,15 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         .frames()
         .ok_or(Error::Lacks("frame records"))?;
     let totals = frames.totals();
-    writeln!(
-        context.out,
-        "{:>10} {:>10}  total",
-        totals.total,
-        bytes(totals.total)
-    )?;
+    let json = context.out.is_json();
+    if !json {
+        writeln!(
+            context.out,
+            "{:>10} {:>10}  total",
+            totals.total,
+            bytes(totals.total)
+        )?;
+    }
     let mut used = 0_u64;
     for index in 0.. {
         // Asked again each time: the output in between needs the target as well.
@@ -67,7 +94,28 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             break;
         };
         used = used.saturating_add(count);
-        writeln!(context.out, "{count:>10} {:>10}  {name}", bytes(count))?;
+        match json {
+            true => context
+                .out
+                .record("owner")
+                .text("name", name)
+                .number("frames", count)
+                .end()?,
+            false => writeln!(context.out, "{count:>10} {:>10}  {name}", bytes(count))?,
+        }
+    }
+    let sum = used.saturating_add(totals.free);
+    context.state.value = totals.free;
+    if json {
+        let record = context
+            .out
+            .record("summary")
+            .number("total", totals.total)
+            .number("free", totals.free)
+            .number("used", totals.used)
+            .number("owned", used)
+            .flag("all_accounted", sum == totals.total);
+        return Ok(record.end()?);
     }
     writeln!(
         context.out,
@@ -75,8 +123,6 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         totals.free,
         bytes(totals.free)
     )?;
-    context.state.value = totals.free;
-
     let out = &mut context.out;
     if used != totals.used {
         writeln!(
@@ -85,7 +131,6 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             totals.used
         )?;
     }
-    let sum = used.saturating_add(totals.free);
     match sum == totals.total {
         true => writeln!(
             out,

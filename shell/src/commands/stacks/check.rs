@@ -9,6 +9,7 @@ use crate::Error;
 use crate::abilities::{StackInfo, StackState};
 use crate::command::Context;
 use crate::process::Pids;
+use crate::record::{Row, hex, text};
 use crate::space::Space;
 
 const PAGE: u64 = 4096;
@@ -88,8 +89,7 @@ fn show(
                 walk,
             } = wrong;
             let page = if *is_guard { "guard" } else { "page" };
-            writeln!(context.out, "{page} {va} in {whose} {what}: {}", walk.end())?;
-            Ok(())
+            row(context, page, *va, whose, what, walk.end())
         },
     )
 }
@@ -171,6 +171,42 @@ pub(in crate::commands) fn in_space(
         page = next;
     }
     Ok(wrong)
+}
+
+/// What a page that is wrong is with `--json`.
+pub(super) const ROW: Row = Row {
+    name: "wrong",
+    about: "a page that is not as it should be",
+    fields: &[
+        text("part", "guard, or page of the stack"),
+        hex("va", "its address"),
+        text("space", "in whose tables"),
+        text("what", "what is wrong with it"),
+        text("found", "what the tables say, in words"),
+    ],
+};
+
+fn row(
+    context: &mut Context<'_>,
+    part: &str,
+    va: VirtAddr,
+    whose: Whose,
+    what: &str,
+    end: End,
+) -> Result<(), Error> {
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record(ROW.name)
+            .text("part", part)
+            .hex("va", va)
+            .text("space", whose)
+            .text("what", what)
+            .text("found", end)
+            .end()?,
+        false => writeln!(out, "{part} {va} in {whose} {what}: {end}")?,
+    }
+    Ok(())
 }
 
 fn look(context: &mut Context<'_>, space: &Space, va: VirtAddr) -> Walk {

@@ -13,6 +13,7 @@ use crate::abilities::{StackInfo, StackKind, StackState, Stacks};
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::process::Number;
+use crate::record::{Row, hex, number, text};
 use crate::render::{Count, Size};
 use crate::{Error, Pid};
 
@@ -33,7 +34,49 @@ pub(super) const COMMAND: Command = Command {
             "beyond the first 16 MiB",
         ),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "stack",
+            about: "a stack; reserved ones in a row are one",
+            fields: &[
+                text("kind", "kernel, ist, user"),
+                text("state", "live, free, reserved"),
+                hex("first", "the first address"),
+                hex("last", "the last one"),
+                number("used", "the most of it that was ever in use, in bytes").or_null(),
+                number("pid", "whose it is").or_null(),
+                text("name", "what it is for").or_null(),
+                number(
+                    "count",
+                    "how many there are; more than one of reserved ones only",
+                ),
+            ],
+        },
+        check::ROW,
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[
+                number("stacks", "how many there are"),
+                number("live", "how many are in use"),
+                number("free", "how many are not"),
+                number("reserved", "how many are places without memory"),
+                number(
+                    "spaces",
+                    "in how many beside the master they were looked up",
+                ),
+                number("wrong", "how many pages are not as they should be"),
+            ],
+        },
+        Row {
+            name: "changed",
+            about: "what `reserve` and `release` did",
+            fields: &[
+                text("what", "reserved, released"),
+                number("stacks", "how many"),
+            ],
+        },
+    ],
     args: &[
         ArgKind::Words(&["release", "reserve", "verify"]),
         ArgKind::Any,
@@ -54,20 +97,31 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             let count = args.number(context, "count")?;
             args.done()?;
             stacks(context)?.reserve(count).map_err(Error::Stack)?;
-            writeln!(context.out, "{} reserved", Count(count, "stack"))?;
-            Ok(())
+            changed(context, count, "reserved")
         }
         "release" => {
             args.done()?;
             let count = stacks(context)?.release();
-            writeln!(context.out, "{} released", Count(count, "stack"))?;
-            Ok(())
+            changed(context, count, "released")
         }
         _ => Err(Error::Unknown(
             excerpt(word.0),
             "verify, reserve or release",
         )),
     }
+}
+
+fn changed(context: &mut Context<'_>, count: u64, what: &str) -> Result<(), Error> {
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record("changed")
+            .text("what", what)
+            .number("stacks", count)
+            .end()?,
+        false => writeln!(out, "{} {what}", Count(count, "stack"))?,
+    }
+    Ok(())
 }
 
 /// How closely to look.
@@ -119,6 +173,20 @@ fn show(context: &mut Context<'_>, depth: Depth) -> Result<(), Error> {
     } = tally;
     let all = live.saturating_add(free).saturating_add(reserved);
     context.state.value = all;
+    let spaces = check::spaces(context);
+    if context.out.is_json() {
+        context
+            .out
+            .record("summary")
+            .number("stacks", all)
+            .number("live", live)
+            .number("free", free)
+            .number("reserved", reserved)
+            .number("spaces", spaces)
+            .number("wrong", wrong)
+            .end()?;
+        return unless_wrong(wrong);
+    }
     write!(
         context.out,
         "{}: {live} live, {free} free",
@@ -127,15 +195,18 @@ fn show(context: &mut Context<'_>, depth: Depth) -> Result<(), Error> {
     if reserved > 0 {
         write!(context.out, ", {reserved} reserved")?;
     }
-    let spaces = check::spaces(context);
     writeln!(
         context.out,
         "; looked up in the master and in {}",
         Number(spaces)
     )?;
-    match wrong {
+    unless_wrong(wrong)
+}
+
+fn unless_wrong(pages: u64) -> Result<(), Error> {
+    match pages {
         0 => Ok(()),
-        wrong => Err(Error::Pages(wrong)),
+        pages => Err(Error::Pages(pages)),
     }
 }
 
@@ -149,6 +220,9 @@ fn list(context: &mut Context<'_>, tally: &mut Tally, stack: &StackInfo) -> Resu
         return Ok(());
     }
     end_run(context, tally)?;
+    if context.out.is_json() {
+        return record(context, stack, stack, 1);
+    }
     let StackInfo {
         name,
         owner,
@@ -180,6 +254,9 @@ fn list(context: &mut Context<'_>, tally: &mut Tally, stack: &StackInfo) -> Resu
 
 fn end_run(context: &mut Context<'_>, tally: &mut Tally) -> Result<(), Error> {
     if let Some((count, first, last)) = tally.run.take() {
+        if context.out.is_json() {
+            return record(context, &first, &last, count);
+        }
         let (bottom, last) = (first.bottom, machine::VirtAddr(last.top.0.wrapping_sub(1)));
         writeln!(
             context.out,
@@ -189,6 +266,28 @@ fn end_run(context: &mut Context<'_>, tally: &mut Tally) -> Result<(), Error> {
         )?;
     }
     Ok(())
+}
+
+/// The record of so many stacks that follow one another.
+fn record(
+    context: &mut Context<'_>,
+    first: &StackInfo,
+    last: &StackInfo,
+    count: u64,
+) -> Result<(), Error> {
+    let name = Some(&first.name).filter(|name| !name.is_empty());
+    let record = context
+        .out
+        .record("stack")
+        .text("kind", first.kind.name())
+        .text("state", first.state.name())
+        .hex("first", first.bottom)
+        .hex("last", last.top.0.wrapping_sub(1))
+        .number("used", first.high_water)
+        .number("pid", first.owner)
+        .maybe_text("name", name)
+        .number("count", count);
+    Ok(record.end()?)
 }
 
 pub(super) fn stacks<'c>(context: &'c mut Context<'_>) -> Result<&'c mut dyn Stacks, Error> {

@@ -133,9 +133,7 @@ fn with_json(command: &str) -> String {
 }
 
 /// Commands that have not learnt it yet.
-const NOT_YET: &[&str] = &[
-    "can", "iret", "diff", "tables", "x", "frames", "iretq", "stacks",
-];
+const NOT_YET: &[&str] = &["iret"];
 
 fn is_ready(line: &str) -> bool {
     let words: Vec<_> = line.split([' ', ';', '\'', '"', '/']).collect();

@@ -6,6 +6,8 @@ use machine::{Level, PhysAddr, Present, VirtAddr};
 
 use crate::abilities::{FrameOwner, Place};
 use crate::commands::roots::Tree;
+use crate::output::Output;
+use crate::record::{Row, hex, text};
 use crate::render::{Count, Layout};
 
 /// A disagreement.
@@ -102,6 +104,38 @@ impl fmt::Display for Named {
             va,
         } = self;
         write!(f, "{tree} {level} {at} {raw:016x} for {va}")
+    }
+}
+
+/// What a finding is with `--json`.
+pub(in crate::commands) const ROW: Row = Row {
+    name: "disagreement",
+    about: "what does not agree",
+    fields: &[
+        hex("frame", "the frame").or_null(),
+        text("owner", "who has it by the books").or_null(),
+        text("what", "what was found, in words"),
+        text("space", "the space of the entry that says so").or_null(),
+        text("level", "its level").or_null(),
+        hex("entry", "its physical address").or_null(),
+        hex("raw", "its value").or_null(),
+        hex("va", "the address that it is for").or_null(),
+    ],
+};
+
+impl Finding {
+    pub(super) fn record(&self, out: &mut Output<'_>) -> fmt::Result {
+        let entry = self.entry;
+        out.record(ROW.name)
+            .hex("frame", self.frame.map(|(at, _)| at))
+            .maybe_text("owner", self.frame.and_then(|(_, owner)| owner))
+            .text("what", self.what)
+            .maybe_text("space", entry.map(|entry| entry.tree))
+            .maybe_text("level", entry.map(|entry| entry.level))
+            .hex("entry", entry.map(|entry| entry.at))
+            .hex("raw", entry.map(|entry| entry.raw))
+            .hex("va", entry.map(|entry| entry.va))
+            .end()
     }
 }
 

@@ -10,8 +10,10 @@ use heapless::Vec;
 
 use crate::Error;
 use crate::command::Context;
+use crate::output::Output;
+use crate::record::{Row, number};
 use crate::render::Count;
-pub(in crate::commands) use finding::Finding;
+pub(in crate::commands) use finding::{Finding, ROW};
 use scan::Scan;
 
 /// What an audit came to.
@@ -38,7 +40,10 @@ const ATTEMPTS: usize = 3;
 pub(super) fn run(context: &mut Context<'_>) -> Result<(), Error> {
     let outcome = audit(context)?;
     context.state.value = outcome.found;
-    writeln!(context.out, "{outcome}")?;
+    match context.out.is_json() {
+        true => outcome.record(&mut context.out)?,
+        false => writeln!(context.out, "{outcome}")?,
+    }
     match outcome.found {
         0 => Ok(()),
         found => Err(Error::Disagreements(found)),
@@ -84,7 +89,10 @@ fn show(context: &mut Context<'_>, scan: Scan, before: u64) -> Result<Outcome, E
     let mut shown = 0_u64;
     loop {
         for finding in scan.found() {
-            writeln!(context.out, "{finding}")?;
+            match context.out.is_json() {
+                true => finding.record(&mut context.out)?,
+                false => writeln!(context.out, "{finding}")?,
+            }
             shown = shown.saturating_add(1);
         }
         let outcome = scan.outcome;
@@ -94,11 +102,15 @@ fn show(context: &mut Context<'_>, scan: Scan, before: u64) -> Result<Outcome, E
         // A row lets the processes run as well.
         if changes(context)? != before {
             let left = outcome.found.saturating_sub(shown);
-            writeln!(
-                context.out,
-                "{} more, not shown: frames have changed hands",
-                Count(left, "row")
-            )?;
+            let out = &mut context.out;
+            match out.is_json() {
+                true => out.record(LEFT.name).number("rows", left).end()?,
+                false => writeln!(
+                    out,
+                    "{} more, not shown: frames have changed hands",
+                    Count(left, "row")
+                )?,
+            }
             return Ok(outcome);
         }
         scan = Scan::new(shown, false).run(context)?;
@@ -108,6 +120,40 @@ fn show(context: &mut Context<'_>, scan: Scan, before: u64) -> Result<Outcome, E
 fn changes(context: &mut Context<'_>) -> Result<u64, Error> {
     let frames = context.target.frames();
     Ok(frames.ok_or(Error::Lacks("frame records"))?.changes())
+}
+
+/// What is written with `--json`, besides the findings.
+pub(in crate::commands) const LEFT: Row = Row {
+    name: "not_shown",
+    about: "what could not be shown: frames have changed hands",
+    fields: &[number("rows", "how many disagreements more")],
+};
+
+pub(in crate::commands) const SUMMARY: Row = Row {
+    name: "audit",
+    about: "what an audit came to",
+    fields: &[
+        number("frames", "how many there are"),
+        number("tables", "how many the roots lead to"),
+        number(
+            "pages",
+            "pages of 4 KiB, mapped beside the mapping of all RAM",
+        ),
+        number("spaces", "how many there are"),
+        number("disagreements", "how many there are"),
+    ],
+};
+
+impl Outcome {
+    fn record(&self, out: &mut Output<'_>) -> fmt::Result {
+        out.record(SUMMARY.name)
+            .number("frames", self.frames)
+            .number("tables", self.tables)
+            .number("pages", self.pages)
+            .number("spaces", self.spaces)
+            .number("disagreements", self.found)
+            .end()
+    }
 }
 
 impl fmt::Display for Outcome {
