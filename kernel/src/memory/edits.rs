@@ -73,6 +73,7 @@ impl Edits for LiveEdits {
                 last: VirtAddr(stack.top - 1),
                 name: "a kernel stack",
                 rights: Some(layout::DATA),
+                rights: None,
             }),
             _ => None,
         });
