@@ -73,7 +73,6 @@ impl Edits for LiveEdits {
                 last: VirtAddr(stack.top - 1),
                 name: "a kernel stack",
                 rights: Some(layout::DATA),
-                rights: None,
             }),
             _ => None,
         });
