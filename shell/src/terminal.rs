@@ -1,6 +1,6 @@
 //! Where text goes and where keys come from.
 //!
-//! The shell draws with very little: SGR (0, 1, 7, 31-37, 90-97), CSI *n* C, CSI *n* D,
+//! The shell draws with very little: SGR (0, 1, 7, 30-37, 40-47, 90-97), CSI *n* C, CSI *n* D,
 //! CSI K, CSI J, CSI H, CR, LF, BS and BEL. It never asks the terminal anything and never
 //! relies on its wrapping, so the same bytes work on a serial line and on a framebuffer.
 

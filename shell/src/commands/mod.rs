@@ -26,6 +26,7 @@ mod irq;
 mod kill;
 mod line;
 mod map;
+mod picture;
 mod poke;
 mod power;
 mod programs;
@@ -69,6 +70,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &undo::COMMAND,
     &tables::COMMAND,
     &check::COMMAND,
+    &picture::COMMAND,
     &x::COMMAND,
     &sym::COMMAND,
     &line::COMMAND,

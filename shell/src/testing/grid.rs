@@ -101,7 +101,12 @@ impl Grid {
                 self.rows[first][self.column..].fill(' ');
                 self.rows.truncate(first + 1);
             }
-            "m" => assert!(matches!(number, "0" | "1" | "7" | "31"), "SGR {number}"),
+            "m" => {
+                let is_known = |code| matches!(code, 0 | 1 | 7 | 30..=37 | 40..=47 | 90..=97);
+                let codes = number.split(';').map(str::parse::<u8>);
+                let mut known = codes.map(|code| code.is_ok_and(is_known));
+                assert!(known.all(|known| known), "SGR {number}");
+            }
             _ => panic!("CSI {body} is not one the shell may use"),
         }
     }

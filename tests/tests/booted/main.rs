@@ -11,6 +11,7 @@ mod console;
 mod entry;
 mod faults;
 mod foretold;
+mod frames;
 mod machines;
 mod oracle;
 mod plants;
@@ -209,6 +210,21 @@ fn main() -> Result<()> {
             ),
             ("the_cpu_sees_an_edit", plants::the_cpu_sees_an_edit),
             ("edits_lose_no_frame", plants::edits_lose_no_frame),
+            ("the_audit_is_clean", frames::the_audit_is_clean),
+            (
+                "the_audit_is_clean_after_refusals",
+                frames::the_audit_is_clean_after_refusals,
+            ),
+            (
+                "frame_agrees_with_info_tlb",
+                frames::frame_agrees_with_info_tlb,
+            ),
+            ("frame_names_each_role", frames::each_role_is_named),
+            ("whatis_names_each_region", frames::whatis_names_each_region),
+            (
+                "every_page_of_a_process_is_its_own",
+                frames::every_page_of_a_process_is_its_own,
+            ),
         ];
         for &(name, test) in on_shared {
             let shared = Arc::clone(&shared);

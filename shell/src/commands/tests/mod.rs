@@ -10,6 +10,7 @@ mod faults;
 mod frame;
 mod json;
 mod memory;
+mod picture;
 mod poke;
 mod processes;
 mod processor;
