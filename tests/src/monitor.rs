@@ -80,8 +80,10 @@ pub fn gva2gpa(text: &str) -> Result<Option<u64>> {
     if text == "Unmapped" {
         return Ok(None);
     }
+    // Printed with `%#x`, which leaves a zero bare.
     let digits = text
         .strip_prefix("gpa: 0x")
+        .or_else(|| text.strip_prefix("gpa: ").filter(|digits| *digits == "0"))
         .with_context(|| format!("gva2gpa: {text}"))?;
     Ok(Some(u64::from_str_radix(digits, 16)?))
 }
@@ -109,5 +111,7 @@ mod tests {
         assert!(gva2gpa("nonsense").is_err());
         assert_eq!(gva2gpa("Unmapped\r\n").unwrap(), None);
         assert_eq!(gva2gpa("gpa: 0x1234\r\n").unwrap(), Some(0x1234));
+        assert_eq!(gva2gpa("gpa: 0\r\n").unwrap(), Some(0));
+        assert!(gva2gpa("gpa: 1234").is_err());
     }
 }

@@ -15,6 +15,7 @@ mod frames;
 mod machines;
 mod oracle;
 mod plants;
+mod picture;
 mod reports;
 mod ring3;
 mod rough;
@@ -210,6 +211,9 @@ fn main() -> Result<()> {
             ),
             ("the_cpu_sees_an_edit", plants::the_cpu_sees_an_edit),
             ("edits_lose_no_frame", plants::edits_lose_no_frame),
+                "a_picture_has_the_colours_of_its_letters",
+                picture::slots_have_their_colours,
+            ),
             ("the_audit_is_clean", frames::the_audit_is_clean),
             (
                 "the_audit_is_clean_after_refusals",
