@@ -14,8 +14,8 @@ mod foretold;
 mod frames;
 mod machines;
 mod oracle;
-mod plants;
 mod picture;
+mod plants;
 mod reports;
 mod ring3;
 mod rough;
@@ -211,6 +211,7 @@ fn main() -> Result<()> {
             ),
             ("the_cpu_sees_an_edit", plants::the_cpu_sees_an_edit),
             ("edits_lose_no_frame", plants::edits_lose_no_frame),
+            (
                 "a_picture_has_the_colours_of_its_letters",
                 picture::slots_have_their_colours,
             ),
