@@ -14,7 +14,9 @@ use machine::{
 use crate::command::{Args, Context};
 use crate::foretold::{Foretold, foretell, frame_of, situation};
 use crate::judged::Judged;
+use crate::output::Output;
 use crate::process;
+use crate::record::{Row, text};
 use crate::{Error, Pid};
 
 pub(super) fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -101,21 +103,79 @@ pub(super) fn show(
             None => "ok",
             Some(finding) => grade(finding),
         };
-        write!(context.out, "{name:<6} {verdict:<4} ")?;
-        word(context, part, report)?;
+        let mut text = Line::new();
+        word(context, part, report, &mut text)?;
         if let Some(finding) = first {
-            context.out.write_str(": ")?;
-            say(context, &now, report, finding)?;
+            text.write_str(": ")?;
+            say(context, &now, report, finding, &mut text)?;
         }
-        writeln!(context.out)?;
+        row(&mut context.out, (name, name), verdict, &text)?;
         for finding in found {
-            write!(context.out, "{:<6} {:<4} ", "", grade(finding))?;
-            say(context, &now, report, finding)?;
-            writeln!(context.out)?;
+            let mut text = Line::new();
+            say(context, &now, report, finding, &mut text)?;
+            row(&mut context.out, (name, ""), grade(finding), &text)?;
         }
     }
     Ok(())
 }
+
+/// What a line says behind its verdict.
+type Line = heapless::String<512>;
+
+/// One line: the part, as it is called and as it is shown, and what is said of it.
+fn row(
+    out: &mut Output<'_>,
+    (part, shown): (&str, &str),
+    verdict: &str,
+    text: &dyn fmt::Display,
+) -> Result<(), Error> {
+    match out.is_json() {
+        true => out
+            .record(ROW.name)
+            .text("part", part)
+            .text("verdict", verdict)
+            .text("text", text)
+            .end()?,
+        false => writeln!(out, "{shown:<6} {verdict:<4} {text}")?,
+    }
+    Ok(())
+}
+
+/// What is written with `--json`.
+pub(super) const ROW: Row = Row {
+    name: "word",
+    about: "of iret: a word of the frame, or RSP0, and what there is to say about it",
+    fields: &[
+        text("part", "now, rip, cs, rflags, rsp, ss, rsp0"),
+        text("verdict", "ok, warn, FAIL"),
+        text("text", "the word, and what is said about it"),
+    ],
+};
+
+pub(super) const DEVIATION: Row = Row {
+    name: "deviation",
+    about: "of iret: what an emulator is known to do otherwise",
+    fields: &[
+        text("id", "what the deviation is called"),
+        text("who", "the emulator"),
+        text("what", "what it does"),
+    ],
+};
+
+pub(super) const ANSWER: Row = Row {
+    name: "iret",
+    about: "of iret: what comes of the frame, if it is ring 3",
+    fields: &[
+        text("foretold", "in words"),
+        text("region", "the name of the region of its RIP").or_null(),
+        text("push", "what the first push raises").or_null(),
+        text(
+            "deviating",
+            "what an emulator is known to make of it instead",
+        )
+        .or_null(),
+    ],
+};
 
 fn grade(finding: &Finding) -> &'static str {
     match (finding.raises, finding.what) {
@@ -126,24 +186,29 @@ fn grade(finding: &Finding) -> &'static str {
 }
 
 /// The word itself, decoded.
-fn word(context: &mut Context<'_>, part: Part, report: &Report) -> Result<(), Error> {
+fn word(
+    context: &mut Context<'_>,
+    part: Part,
+    report: &Report,
+    line: &mut Line,
+) -> Result<(), Error> {
     let frame = report.frame;
     match part {
-        Part::Now => write!(context.out, "RFLAGS before the IRETQ")?,
+        Part::Now => write!(line, "RFLAGS before the IRETQ")?,
         Part::Rip => {
             let rip = VirtAddr(frame.rip);
-            write!(context.out, "{rip}")?;
+            write!(line, "{rip}")?;
             if let Some(region) = context.region(rip) {
-                write!(context.out, " in {}", region.name)?;
+                write!(line, " in {}", region.name)?;
             }
         }
-        Part::Cs => write!(context.out, "{}", Chosen(frame.cs, report.code))?,
-        Part::Ss => write!(context.out, "{}", Chosen(frame.ss, report.stack))?,
+        Part::Cs => write!(line, "{}", Chosen(frame.cs, report.code))?,
+        Part::Ss => write!(line, "{}", Chosen(frame.ss, report.stack))?,
         Part::Rflags => {
             let names = bits::RFLAGS.names(frame.rflags);
-            write!(context.out, "{:#x} {names}", frame.rflags)?;
+            write!(line, "{:#x} {names}", frame.rflags)?;
         }
-        Part::Rsp => write!(context.out, "{}", VirtAddr(frame.rsp))?,
+        Part::Rsp => write!(line, "{}", VirtAddr(frame.rsp))?,
     }
     Ok(())
 }
@@ -171,8 +236,9 @@ fn say(
     now: &Situation,
     report: &Report,
     finding: &Finding,
+    line: &mut Line,
 ) -> Result<(), Error> {
-    write!(context.out, "{}", Words(finding.what))?;
+    write!(line, "{}", Words(finding.what))?;
     let access = match finding.what {
         What::Fetch(verdict) => Some((VirtAddr(report.frame.rip), verdict)),
         What::FirstPush(_, verdict) => Some((VirtAddr(report.frame.rsp.wrapping_sub(8)), verdict)),
@@ -185,14 +251,14 @@ fn say(
             walk: &walk,
             verdict: &verdict,
         };
-        write!(context.out, ": {judged}")?;
+        write!(line, ": {judged}")?;
     }
     let raised = match finding.what {
         What::FirstPush(raised, _) => Some(raised),
         _ => finding.raises,
     };
     if let Some(raised) = raised {
-        write!(context.out, ": {raised}")?;
+        write!(line, ": {raised}")?;
     }
     Ok(())
 }
@@ -259,6 +325,7 @@ impl fmt::Display for SegmentWords {
 /// How far below the top of a stack its guard page is looked for.
 const FARTHEST: u64 = 1 << 20;
 const PAGE: u64 = 0x1000;
+const RSP0: (&str, &str) = ("rsp0", "rsp0");
 
 /// The stack for the trap back: whether the CPU can push there, and what is below.
 fn rsp0(context: &mut Context<'_>, wanted: &Wanted) -> Result<(), Error> {
@@ -268,8 +335,7 @@ fn rsp0(context: &mut Context<'_>, wanted: &Wanted) -> Result<(), Error> {
         None => match from_tss(context, &now) {
             Ok(top) => top,
             Err(why) => {
-                writeln!(context.out, "{:<6} FAIL {why}", "rsp0")?;
-                return Ok(());
+                return row(&mut context.out, RSP0, "FAIL", &why);
             }
         },
     };
@@ -295,12 +361,8 @@ fn rsp0(context: &mut Context<'_>, wanted: &Wanted) -> Result<(), Error> {
                 true => "the trap back pushes",
                 false => "the page below",
             };
-            writeln!(
-                context.out,
-                "{:<6} FAIL {top}: {what} at {va}: {judged}",
-                "rsp0"
-            )?;
-            return Ok(());
+            let text = format_args!("{top}: {what} at {va}: {judged}");
+            return row(&mut context.out, RSP0, "FAIL", &text);
         }
     }
     let mut page = page_below.0 & !(PAGE - 1);
@@ -310,21 +372,13 @@ fn rsp0(context: &mut Context<'_>, wanted: &Wanted) -> Result<(), Error> {
         if matches!(verdict, Verdict::PageFault { .. }) {
             let room = top.0.wrapping_sub(page).wrapping_sub(PAGE);
             let size = crate::render::Size(room);
-            writeln!(
-                context.out,
-                "{:<6} ok   {top}: {size} above a guard page",
-                "rsp0"
-            )?;
-            return Ok(());
+            let text = format_args!("{top}: {size} above a guard page");
+            return row(&mut context.out, RSP0, "ok", &text);
         }
         page = page.wrapping_sub(PAGE);
     }
-    writeln!(
-        context.out,
-        "{:<6} warn {top}: no guard page within 1M below",
-        "rsp0"
-    )?;
-    Ok(())
+    let text = format_args!("{top}: no guard page within 1M below");
+    row(&mut context.out, RSP0, "warn", &text)
 }
 
 /// RSP0 as the CPU would read it.
@@ -352,6 +406,17 @@ fn answer(context: &mut Context<'_>, report: &Report) -> Result<(), Error> {
     context.state.value = raised.map_or(0, |(raised, _)| 0x200 | u64::from(raised.vector));
     let foretold = Foretold::of(report);
     match report.outcome {
+        Outcome::Enters(3) if context.out.is_json() => {
+            let region = context.region(VirtAddr(report.frame.rip));
+            let record = context
+                .out
+                .record(ANSWER.name)
+                .text("foretold", foretold)
+                .maybe_text("region", region.map(|region| region.name))
+                .maybe_text("push", report.push)
+                .maybe_text("deviating", Foretold::deviating(report));
+            Ok(record.end()?)
+        }
         Outcome::Enters(3) => {
             write!(context.out, "{foretold}")?;
             if let Some(region) = context.region(VirtAddr(report.frame.rip)) {
@@ -370,7 +435,19 @@ fn answer(context: &mut Context<'_>, report: &Report) -> Result<(), Error> {
 /// What an emulator is known to do otherwise with this frame.
 fn deviations(context: &mut Context<'_>, report: &Report) -> Result<(), Error> {
     for known in report.deviations() {
-        writeln!(context.out, "{}: {}: {}", known.id, known.who, known.what)?;
+        let out = &mut context.out;
+        match out.is_json() {
+            true => out
+                .record(DEVIATION.name)
+                .text("id", known.id)
+                .text("who", known.who)
+                .text("what", known.what)
+                .end()?,
+            false => writeln!(out, "{}: {}: {}", known.id, known.who, known.what)?,
+        }
+    }
+    if context.out.is_json() {
+        return Ok(());
     }
     if let Some(foretold) = Foretold::deviating(report) {
         writeln!(context.out, "so there: {foretold}")?;

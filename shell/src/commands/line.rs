@@ -12,6 +12,8 @@ use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::grammar::expression::literal;
 use crate::names::{LONGEST, kernel, program};
+use crate::output::Output;
+use crate::record::{Row, hex, number, text};
 use crate::{Error, Image};
 
 pub(super) const COMMAND: Command = Command {
@@ -21,7 +23,22 @@ pub(super) const COMMAND: Command = Command {
     summary: "find the code of a source line",
     help: "Shows each piece of code that a line became: where it begins, how many bytes it has, and in which function it is, by address. Code that was inlined there belongs to the line, too. The file is a path or the end of one, as much as is needed to tell it from others: `boot.rs`, `frames/mod.rs`. Of a line without code, the next one that has some is named. Lines are the kernel's, or those of the process in question: `in 3 line hello.rs:9`. `$_` becomes the address of the first piece.",
     examples: &[("line boot.rs:120", "where would I stop for it?")],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "piece",
+            about: "a piece of code of the line",
+            fields: &[
+                hex("address", "where it begins"),
+                number("bytes", "its size"),
+                text("place", "which function it is in, and how far").or_null(),
+            ],
+        },
+        Row {
+            name: "file",
+            about: "a file whose path ends so, if there are several",
+            fields: &[text("path", "its path")],
+        },
+    ],
     args: &[ArgKind::Any],
     run,
 };
@@ -64,11 +81,19 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn write_piece(
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
     at: VirtAddr,
     bytes: u64,
     found: Option<symbolizer::index::Found<'_>>,
 ) -> core::fmt::Result {
+    if out.is_json() {
+        return out
+            .record("piece")
+            .hex("address", at)
+            .number("bytes", bytes)
+            .maybe_text("place", found)
+            .end();
+    }
     write!(out, "{at} {bytes:6} ")?;
     match found {
         Some(found) => writeln!(out, "{found}"),
@@ -77,14 +102,17 @@ fn write_piece(
 }
 
 /// Fails if the image has no such file, or several.
-fn is_one(image: &Image<'_>, file: &str, out: &mut dyn Write) -> Result<(), Error> {
+fn is_one(image: &Image<'_>, file: &str, out: &mut Output<'_>) -> Result<(), Error> {
     let paths = || image.index.files_ending_with(file);
     match paths().count() {
         0 => Err(Error::NoFile(excerpt(file), excerpt(image.name))),
         1 => Ok(()),
         _ => {
             for path in paths() {
-                writeln!(out, "{path}")?;
+                match out.is_json() {
+                    true => out.record("file").text("path", path).end()?,
+                    false => writeln!(out, "{path}")?,
+                }
             }
             Err(Error::SeveralFiles(excerpt(file)))
         }

@@ -12,6 +12,8 @@ use machine::VirtAddr;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::names::{LONGEST, image_at, kernel, program};
+use crate::output::Output;
+use crate::record::{Row, flag, hex, number, text};
 use crate::{Error, Image};
 
 const WORDS: &[&str] = &["inlined"];
@@ -28,7 +30,63 @@ pub(super) const COMMAND: Command = Command {
         ("sym rdmsr inlined", "where it went"),
         ("x sym:COUNTERS 4 g", "a variable"),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "address",
+            about: "what an address is called",
+            fields: &[
+                hex("address", "where it runs"),
+                text("image", "whose it is"),
+                hex("link", "what the linker calls it"),
+                hex("base", "where the image begins"),
+                text("symbol", "the function or variable it lies in").or_null(),
+                number("bytes", "the size of that").or_null(),
+                flag("is_code", "whether that is code").or_null(),
+            ],
+        },
+        Row {
+            name: "frame",
+            about: "who is there, innermost first",
+            fields: &[
+                text("function", "its name; empty if nobody knows it"),
+                number("offset", "how far into it").or_null(),
+                text("file", "the source file; empty if nobody knows it"),
+                number("line", "the line; 0 if it belongs to none"),
+                number("column", "the column; 0 if nobody knows it"),
+                flag("is_inlined", "whether it was inlined into the next one"),
+            ],
+        },
+        Row {
+            name: "symbol",
+            about: "what has the name",
+            fields: &[
+                hex("address", "where it runs"),
+                number("bytes", "its size"),
+                flag("is_code", "whether it is code"),
+                text("name", "its name"),
+            ],
+        },
+        Row {
+            name: "inlined",
+            about: "where it was inlined",
+            fields: &[
+                hex("address", "where the piece runs"),
+                number("bytes", "its size"),
+                text("place", "what it is in").or_null(),
+            ],
+        },
+        Row {
+            name: "summary",
+            about: "what was found by name",
+            fields: &[
+                number("found", "how many were listed"),
+                number(
+                    "only_inlined",
+                    "functions that have the name and are nowhere as such",
+                ),
+            ],
+        },
+    ],
     args: &[ArgKind::Any, ArgKind::Words(WORDS)],
     run,
 };
@@ -63,6 +121,29 @@ fn by_address(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error>
     let found = image.describe(address);
     let found = found.ok_or(Error::Unnamed(address, excerpt(image.name)))?;
     let out = &mut context.out;
+    context.state.value = address.0;
+    if out.is_json() {
+        out.record("address")
+            .hex("address", address)
+            .text("image", image.name)
+            .hex("link", found.address)
+            .hex("base", image.base)
+            .maybe_text("symbol", found.symbol.map(|symbol| symbol.name))
+            .number("bytes", found.symbol.map(|symbol| symbol.bytes))
+            .flag("is_code", found.symbol.map(|symbol| symbol.is_code))
+            .end()?;
+        for frame in found.frames {
+            out.record("frame")
+                .text("function", frame.function)
+                .number("offset", frame.offset)
+                .text("file", frame.file)
+                .number("line", frame.line)
+                .number("column", frame.column)
+                .flag("is_inlined", frame.is_inlined)
+                .end()?;
+        }
+        return Ok(());
+    }
     writeln!(
         out,
         "{address} in {}: link address {:#x}, image base {}",
@@ -81,7 +162,6 @@ fn by_address(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error>
         };
         writeln!(out, "{frame}{inlined}")?;
     }
-    context.state.value = address.0;
     Ok(())
 }
 
@@ -104,6 +184,10 @@ fn by_name(context: &mut Context<'_>, name: &str, inlined: bool) -> Result<(), E
         });
     };
     context.state.value = last.0;
+    if context.out.is_json() {
+        let record = context.out.record("summary").number("found", found.count);
+        return Ok(record.number("only_inlined", found.others).end()?);
+    }
     let plural = if found.count == 1 { "" } else { "s" };
     let what = if inlined { "inlined piece" } else { "symbol" };
     write!(context.out, "{} {what}{plural}", found.count)?;
@@ -129,7 +213,7 @@ impl Tally {
         image: &Image<'_>,
         name: &str,
         inlined: bool,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> Result<(), Error> {
         match inlined {
             true => self.inlined(image, name, out),
@@ -137,14 +221,28 @@ impl Tally {
         }
     }
 
-    fn symbols(&mut self, image: &Image<'_>, name: &str, out: &mut dyn Write) -> Result<(), Error> {
+    fn symbols(
+        &mut self,
+        image: &Image<'_>,
+        name: &str,
+        out: &mut Output<'_>,
+    ) -> Result<(), Error> {
         for symbol in image.index.symbols() {
             if !symbol.name.contains(name) {
                 continue;
             }
             let at = image.run(symbol.address);
             let kind = if symbol.is_code { "code" } else { "data" };
-            writeln!(out, "{at} {:6} {kind} {}", symbol.bytes, symbol.name)?;
+            match out.is_json() {
+                true => out
+                    .record("symbol")
+                    .hex("address", at)
+                    .number("bytes", symbol.bytes)
+                    .flag("is_code", symbol.is_code)
+                    .text("name", symbol.name)
+                    .end()?,
+                false => writeln!(out, "{at} {:6} {kind} {}", symbol.bytes, symbol.name)?,
+            }
             self.count = self.count.saturating_add(1);
             self.last = Some(at);
         }
@@ -155,15 +253,25 @@ impl Tally {
         Ok(())
     }
 
-    fn inlined(&mut self, image: &Image<'_>, name: &str, out: &mut dyn Write) -> Result<(), Error> {
+    fn inlined(
+        &mut self,
+        image: &Image<'_>,
+        name: &str,
+        out: &mut Output<'_>,
+    ) -> Result<(), Error> {
         let mut result = Ok(());
         image.index.inlined(name, |stretch| {
             let at = image.run(stretch.address);
-            result =
-                write!(out, "{at} {:6} in ", stretch.bytes).and_then(|()| match stretch.found() {
-                    Some(found) => writeln!(out, "{found}"),
-                    None => writeln!(out, "?"),
-                });
+            result = match (out.is_json(), stretch.found()) {
+                (true, found) => out
+                    .record("inlined")
+                    .hex("address", at)
+                    .number("bytes", stretch.bytes)
+                    .maybe_text("place", found)
+                    .end(),
+                (false, Some(found)) => writeln!(out, "{at} {:6} in {found}", stretch.bytes),
+                (false, None) => writeln!(out, "{at} {:6} in ?", stretch.bytes),
+            };
             self.count = self.count.saturating_add(1);
             self.last = Some(at);
             match result {

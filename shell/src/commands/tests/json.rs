@@ -133,7 +133,7 @@ fn with_json(command: &str) -> String {
 }
 
 /// Commands that have not learnt it yet.
-const NOT_YET: &[&str] = &["iret"];
+const NOT_YET: &[&str] = &[];
 
 fn is_ready(line: &str) -> bool {
     let words: Vec<_> = line.split([' ', ';', '\'', '"', '/']).collect();
