@@ -6,6 +6,7 @@
 
 mod access;
 mod backtrace;
+mod check;
 mod compare;
 mod console;
 mod entry;
@@ -55,6 +56,8 @@ impl Shared {
         };
         guest.rewind();
         test(&mut guest)?;
+        // Whatever it did, it left everything as it should be.
+        check::clean(&mut guest).context("after the test")?;
         *place = Some(guest);
         Ok(())
     }
@@ -197,6 +200,7 @@ fn main() -> Result<()> {
                 "two_processes_differ_in_frames_only",
                 compare::two_processes_differ_in_frames_only,
             ),
+            ("check_finds_what_is_planted", check::plants_are_found),
             (
                 "tables_are_all_accounted_for",
                 compare::tables_are_all_accounted_for,
@@ -252,6 +256,7 @@ fn main() -> Result<()> {
             ("a_backtrace_of_a_panic", backtrace::of_a_panic),
             ("a_backtrace_into_a_program", backtrace::of_a_program),
             ("f01_every_kind_of_fault_in_ring_3", faults::each_kind),
+            ("check_is_clean_under_load", check::clean_under_load),
             (
                 "the_stack_region_grows_past_every_mark",
                 ring3::the_stack_region_grows,

@@ -290,7 +290,7 @@ pub(crate) fn the_stack_region_grows(built: &Built, firmware: Firmware) -> Resul
     }
     ok(&mut guest, "stacks release")?;
     ok(&mut guest, "spawn hello")?;
-    Ok(())
+    crate::check::clean(&mut guest)
 }
 
 /// Bad uses of the commands end in one line each (F-02).
