@@ -3,6 +3,7 @@
 
 mod access;
 mod capture;
+mod check;
 mod decode;
 mod diff;
 mod forest;
