@@ -131,6 +131,7 @@ fn table(
         }
     }
     crate::count::run(built, out)?;
+    crate::visits::run(built, out)?;
     Ok(outcome)
 }
 

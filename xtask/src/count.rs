@@ -12,7 +12,7 @@ use crate::built::Built;
 use crate::guest::{Firmware, Guest, Reply};
 
 /// What makes the guest count instructions.
-const ICOUNT: [&str; 2] = ["-icount", "shift=0,sleep=off"];
+pub(crate) const ICOUNT: [&str; 2] = ["-icount", "shift=0,sleep=off"];
 
 /// Boots once under icount, measures and prints.
 ///

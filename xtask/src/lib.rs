@@ -32,3 +32,4 @@ pub mod signals;
 pub mod steps;
 pub mod toolchain;
 pub mod tools;
+pub mod visits;

@@ -1,14 +1,23 @@
-//! `sleeper [MS]`: sleeps that many milliseconds, 100 without an argument, and says so.
+//! `sleeper [MS] [PAGES]`: sleeps that many milliseconds, 100 without an argument, and says so.
+//!
+//! With a second number it first maps so many pages, for whoever wants to look at them.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
-use programs::{Arguments, calls, println};
+use programs::{Arguments, abi, calls, println};
 
 programs::program!(main);
 
 fn main(arguments: Arguments) -> u8 {
     let milliseconds = arguments.number(1, 100);
+    let bytes = arguments.number(2, 0).saturating_mul(abi::PAGE);
+    if bytes > 0
+        && let Err(error) = calls::map(bytes, abi::MAP_WRITE)
+    {
+        println!("sleeper: map of {bytes} bytes: {error}");
+        return 1;
+    }
     if let Err(error) = calls::sleep(milliseconds) {
         println!("sleeper: {error}");
         return 1;
