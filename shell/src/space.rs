@@ -47,6 +47,10 @@ impl PhysMemory for View<'_> {
     fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<(), ReadError> {
         self.lens.read(self.target, at, buf)
     }
+
+    fn read_u64(&mut self, at: PhysAddr) -> Result<u64, ReadError> {
+        self.lens.read_u64(self.target, at)
+    }
 }
 
 /// Physical memory as two spaces see it.
@@ -73,9 +77,7 @@ impl SideBySide for Views<'_> {
             Side::Left => &mut self.left,
             Side::Right => &mut self.right,
         };
-        let mut bytes = [0; 8];
-        lens.read(self.target, at, &mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+        lens.read_u64(self.target, at)
     }
 
     fn is_same_memory(&mut self, frame: PhysAddr) -> bool {
@@ -122,6 +124,24 @@ impl Lens {
         let there = copy.unwrap_or(frame);
         self.last = Some((frame.0, there.0));
         there
+    }
+
+    /// One entry, which a target may be able to read in one go.
+    pub(crate) fn read_u64(
+        &mut self,
+        target: &mut dyn Target,
+        at: PhysAddr,
+    ) -> Result<u64, ReadError> {
+        if self.snapshot.is_none() {
+            return target.memory().read_u64(at);
+        }
+        if !at.0.is_multiple_of(8) {
+            let mut bytes = [0; 8];
+            self.read(target, at, &mut bytes)?;
+            return Ok(u64::from_le_bytes(bytes));
+        }
+        let there = self.frame(target, PhysAddr(at.0 & FRAME));
+        target.memory().read_u64(PhysAddr(there.0 | at.0 & !FRAME))
     }
 
     /// Reads frame by frame, each where its content is.
