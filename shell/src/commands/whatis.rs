@@ -11,22 +11,25 @@ use super::frame::{Role, place, role};
 use super::roots::{Roots, Tree};
 use crate::abilities::Place;
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::names::image_at;
+use crate::output::Output;
 use crate::process;
 use crate::record::{Row, flag, hex, number, text};
 use crate::render::{Count, Layout};
 use crate::space::Space;
-use crate::{Error, ProcessInfo};
+use crate::{Error, Pid, ProcessInfo};
 
 pub(super) const COMMAND: Command = Command {
     name: "whatis",
     group: Group::Memory,
-    usage: "<number> [root]",
+    usage: "<number|name> [root]",
     summary: "show what an address or a number could be",
-    help: "Says what a number is, each way it can be taken on a line of its own. As a virtual address: which stack and whose, or the guard page of which, which region of the kernel's half, or a page of a process; then where it leads in the tables at the root (CR3, if none is given) with its effective rights, or why nowhere, and who else maps it. As a physical address, if it is not too large: what the frame is, and whose. As a pid, if a process has it.\nThe number is an expression, so `$rsp` will do. A root is `cr3`, `master`, a pid, a snapshot (`@name`), or the physical address of a PML4. `$_` becomes the physical address that a mapped virtual one leads to, else the number.",
+    help: "Says what a number is, each way it can be taken on a line of its own. As a virtual address: which stack and whose, or the guard page of which, which region of the kernel's half, or a page of a process; then where it leads in the tables at the root (CR3, if none is given) with its effective rights, or why nowhere, and who else maps it. Then the function or variable that is there, with the line it comes from, if there are symbols: in the lower half those of the process in focus, or of the first that maps it. As a physical address, if it is not too large: what the frame is, and whose. As a pid, if a process has it.\nThe number is an expression, so `$rsp` will do; what begins with a letter is the name of a function or variable. A root is `cr3`, `master`, a pid, a snapshot (`@name`), or the physical address of a PML4. `$_` becomes the physical address that a mapped virtual one leads to, else the number.",
     examples: &[
         ("whatis $rsp", "whose stack is this?"),
         ("whatis 0xffff_c900_0001_1000", "an address from a report"),
         ("in 3 whatis $rip", "in the process"),
+        ("whatis 3", "a process, or an address?"),
     ],
     rows: &[
         Row {
@@ -44,6 +47,15 @@ pub(super) const COMMAND: Command = Command {
                 text("role", "what the frame is, in words").or_null(),
                 text("why_not", "why it is not mapped, in words").or_null(),
                 number("processes", "how many processes map it"),
+            ],
+        },
+        Row {
+            name: "symbol",
+            about: "the function or variable at the virtual address",
+            fields: &[
+                text("name", "its name, and how far into it"),
+                text("image", "kernel, or the program"),
+                text("at", "where in the source, innermost first").or_null(),
             ],
         },
         Row {
@@ -69,7 +81,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let value = args.number(context, "number")?;
+    let value = value(context, args)?;
     let space = args.root(context)?;
     args.done()?;
     context.state.value = value;
@@ -78,6 +90,15 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         as_physical(context, PhysAddr(value))?;
     }
     as_pid(context, value)
+}
+
+/// The number, or the address that a name has.
+fn value(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<u64, Error> {
+    let word = args.operand().ok_or(Error::Missing("number"))?.text()?;
+    match word.starts_with(|c: char| c.is_alphabetic() || c == '_') && !word.starts_with("sym:") {
+        true => context.address_of(word),
+        false => context.evaluate(word),
+    }
 }
 
 /// All about a virtual address.
@@ -122,11 +143,33 @@ fn as_virtual(context: &mut Context<'_>, va: VirtAddr, space: &Space) -> Result<
             false => processes(context, va),
         },
     };
-    let out = &mut context.out;
-    if !out.is_json() {
-        writeln!(out, "virtual  {found}")?;
-        return Ok(());
+    match context.out.is_json() {
+        true => record(&mut context.out, &found)?,
+        false => writeln!(context.out, "virtual  {found}")?,
     }
+    let pid = match (whose(context, space), found.processes) {
+        (Some(pid), _) | (None, Some((Tree::Process(pid), _))) => Some(pid),
+        _ => context.focus,
+    };
+    as_symbol(context, va, pid)
+}
+
+/// The process whose tables these are.
+fn whose(context: &mut Context<'_>, space: &Space) -> Option<Pid> {
+    let paging = context.target.paging();
+    let mut roots = Roots::new(context.target);
+    while let Some((tree, root)) = roots.next(context.target) {
+        if let Tree::Process(pid) = tree
+            && paging.root(root) == paging.root(space.root)
+        {
+            return Some(pid);
+        }
+    }
+    None
+}
+
+fn record(out: &mut Output<'_>, found: &Virtual) -> Result<(), Error> {
+    let end = found.end;
     let (at, size, rights) = match end {
         End::Mapped {
             at, size, rights, ..
@@ -140,7 +183,7 @@ fn as_virtual(context: &mut Context<'_>, va: VirtAddr, space: &Space) -> Result<
     let why = found.why();
     let record = out
         .record("virtual")
-        .hex("va", va)
+        .hex("va", found.va)
         .maybe_text("place", found.place.map(Layout))
         .maybe_text("region", found.region.map(|(name, _)| name))
         .hex("offset", found.region.map(|(_, offset)| offset))
@@ -152,6 +195,30 @@ fn as_virtual(context: &mut Context<'_>, va: VirtAddr, space: &Space) -> Result<
         .maybe_text("why_not", at.is_none().then(|| why.predicate()))
         .number("processes", found.processes.map_or(0, |(_, count)| count));
     Ok(record.end()?)
+}
+
+/// What the symbols say; nothing where there are none.
+fn as_symbol(context: &mut Context<'_>, va: VirtAddr, pid: Option<Pid>) -> Result<(), Error> {
+    let Context { target, out, .. } = context;
+    let Ok(image) = image_at(*target, pid, va) else {
+        return Ok(());
+    };
+    let Some(found) = image.describe(va) else {
+        return Ok(());
+    };
+    let mut frames = found.frames;
+    let place = frames.next();
+    if out.is_json() {
+        let record = out.record("symbol").text("name", found);
+        let record = record.text("image", image.name);
+        return Ok(record.maybe_text("at", place).end()?);
+    }
+    write!(out, "symbol   {found} in {}", image.name)?;
+    match place {
+        Some(place) => writeln!(out, ": {place}")?,
+        None => writeln!(out)?,
+    }
+    Ok(())
 }
 
 /// Which processes map an address: the first of them, and how many.

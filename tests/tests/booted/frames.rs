@@ -202,7 +202,8 @@ pub(crate) fn whatis_names_each_region(guest: &mut Guest) -> Result<()> {
         let at = monitor::gva2gpa(&guest.hmp(&format!("gva2gpa {va:#x}"))?)?;
         let at = at.with_context(|| format!("QEMU finds nothing at {va:#x}"))?;
         let output = ok(guest, &format!("whatis {va:#x}; assert $_ == {at:#x}"))?;
-        ensure!(output.len() == 1, "only virtual: {output:?}");
+        let is_physical = output.iter().any(|row| row.starts_with("physical"));
+        ensure!(!is_physical, "only virtual: {output:?}");
         let expected = format!("virtual  {first} {name} + 0x");
         ensure!(output[0].starts_with(&expected), "{row}: {output:?}");
         regions += 1;
@@ -230,6 +231,22 @@ pub(crate) fn whatis_names_each_region(guest: &mut Guest) -> Result<()> {
     ];
     for said in said {
         ensure!(output.iter().any(|row| row.ends_with(&said)), "{output:#?}");
+    }
+    // Code has a name in the kernel and in the program, whoever is asked about it.
+    for (line, image) in [
+        ("whatis $rip", " in kernel: "),
+        (
+            "whatis sym:kernel::target::paging",
+            "kernel::target::paging in kernel: ",
+        ),
+        (&format!("in {pid} whatis $rip"), " in sleeper: "),
+    ] {
+        let output = ok(guest, line)?;
+        let symbol = output.iter().find(|row| row.starts_with("symbol   "));
+        ensure!(
+            symbol.is_some_and(|row| row.contains(image) && row.contains(".rs:")),
+            "{line}: {output:#?}"
+        );
     }
     end_all(guest)
 }

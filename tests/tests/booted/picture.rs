@@ -7,7 +7,7 @@ use xtask::guest::Guest;
 use crate::ring3::{background, end_all, ok};
 
 /// The cell of a letter, in dots.
-const CELL: (usize, usize) = (9, 16);
+const CELL: (usize, usize) = (7, 16);
 /// The address before the cells, and the blank behind it.
 const MARGIN: usize = 22;
 const LINES: usize = 16;
