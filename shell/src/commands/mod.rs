@@ -50,7 +50,7 @@ mod whatis;
 mod x;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use poke::Whose;
 

@@ -8,6 +8,7 @@ use crate::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
 pub(crate) type Lie = fn(Access, Controls, Outcome) -> Outcome;
 
 /// The way to make accesses that a test machine has.
+#[derive(Clone)]
 pub(crate) struct FakeCpu {
     pub(crate) lie: Lie,
     /// Refuses to begin.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The stacks of a test machine, and how many more there may be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StackBooks {
     pub(crate) all: Vec<StackInfo>,
 }
@@ -82,7 +82,7 @@ impl Stacks for StackBooks {
 }
 
 /// Interrupts that have come: the timer's and three page faults.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Counted;
 
 impl Interrupts for Counted {
@@ -109,7 +109,7 @@ impl Interrupts for Counted {
 }
 
 /// A ring that keeps a few events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ring {
     pub(crate) oldest: u64,
     pub(crate) kept: Vec<Event>,

@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// A target with every ability, or without, as a test wants.
+#[derive(Clone)]
 pub(crate) struct Machine {
     pub(crate) memory: Simulated,
     pub(crate) regions: &'static [Region],
@@ -32,6 +33,7 @@ pub(crate) struct Machine {
     pub(crate) pencil: Option<Pencil>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Books {
     pub(crate) totals: FrameTotals,
     pub(crate) owners: Vec<(&'static str, u64)>,

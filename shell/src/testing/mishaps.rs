@@ -6,6 +6,7 @@ use super::{Machine, ROOT, process_root};
 use crate::{Call, FaultRecord, Faults, OnStack, ProcessName};
 
 /// The faults from number 3 on; two older ones have been overwritten.
+#[derive(Clone)]
 pub(crate) struct Mishaps(Vec<FaultRecord>);
 
 impl Mishaps {

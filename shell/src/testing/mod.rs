@@ -104,10 +104,19 @@ pub(crate) fn shell() -> Shell {
     shell
 }
 
-/// What one line prints, without colours, and its status.
+/// What one line prints, without colours, and its status. Whatever it is, a machine just like
+/// this one is asked for it with `--json` as well, and what comes must be as declared.
 pub(crate) fn output(machine: &mut Machine, line: &str) -> (String, Status) {
+    if crate::commands::tests::json::can_be_asked(line) {
+        crate::commands::tests::json::checked(&mut machine.clone(), line);
+    }
+    let (text, status) = raw(machine, line);
+    (text.replace("\x1b[31m", "").replace("\x1b[0m", ""), status)
+}
+
+/// The same without that, and with colours: errors are red.
+pub(crate) fn raw(machine: &mut Machine, line: &str) -> (String, Status) {
     let mut terminal = Scripted::new(200, 50);
     let status = shell().execute(line, machine, &mut terminal);
-    let text = terminal.wire.replace("\x1b[31m", "").replace("\x1b[0m", "");
-    (text, status)
+    (terminal.wire, status)
 }

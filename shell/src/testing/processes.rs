@@ -23,7 +23,7 @@ const ROOM: usize = 16 << 10;
 /// As much input as waits to be read: little, so that a line may have to wait.
 const INPUT: usize = 8;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Process {
     parent: Pid,
     name: String,
@@ -37,7 +37,7 @@ struct Process {
 }
 
 /// The processes of a test machine.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Fake {
     all: BTreeMap<Pid, Process>,
     last: Pid,

@@ -8,7 +8,7 @@ mod check;
 mod compare;
 mod faults;
 mod frame;
-mod json;
+pub(crate) mod json;
 mod memory;
 mod picture;
 mod poke;
