@@ -20,7 +20,7 @@ use crate::memory::frames::{self, Owner};
 use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::{layout, master};
-use crate::process::{self, LiveProcesses};
+use crate::process::{self, COPY_ON_WRITE, LiveProcesses};
 use crate::symbols::LiveSymbols;
 use crate::{events, fault, faults, image};
 
@@ -73,6 +73,10 @@ impl Target for LiveKernel {
 
     fn master(&self) -> Option<PhysAddr> {
         master::root()
+    }
+
+    fn copied_on_write(&self) -> u64 {
+        COPY_ON_WRITE
     }
 
     fn regions(&self) -> &[Region] {

@@ -28,6 +28,12 @@ pub trait Target {
         None
     }
 
+    /// The bits that mark the last entry of a page which is read-only until somebody writes to
+    /// it, and is copied then. The CPU ignores them.
+    fn copied_on_write(&self) -> u64 {
+        0
+    }
+
     /// Named ranges of the address space, sorted by first address, not overlapping.
     fn regions(&self) -> &[Region] {
         &[]

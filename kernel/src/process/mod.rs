@@ -36,7 +36,7 @@ pub(crate) use leave::{bad_frame, first_return, leave};
 pub(crate) use program::{stack_guarded_by, stack_holding, unwind_tables, who};
 pub(crate) use ramdisk::init as init_ramdisk;
 pub(crate) use schedule::{current_pid, preempt, run_others};
-pub(crate) use space::Space;
+pub(crate) use space::{COPY_ON_WRITE, Space};
 pub(crate) use stack_list::place;
 pub(crate) use syscall::system_call;
 

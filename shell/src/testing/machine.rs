@@ -262,6 +262,9 @@ impl Target for Machine {
     fn master(&self) -> Option<PhysAddr> {
         self.registers.map(|_| PhysAddr(ROOT))
     }
+    fn copied_on_write(&self) -> u64 {
+        1 << 9
+    }
     fn regions(&self) -> &[Region] {
         self.regions
     }

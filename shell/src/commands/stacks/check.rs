@@ -138,6 +138,7 @@ pub(in crate::commands) fn in_space(
     if depth == Depth::Guards {
         return Ok(wrong);
     }
+    let copied = context.target.copied_on_write();
     let mut page = stack.bottom.0;
     while page < stack.top.0 {
         let va = VirtAddr(page);
@@ -147,9 +148,9 @@ pub(in crate::commands) fn in_space(
             (StackState::Live, Some(master)) => {
                 let there = look(context, &master, va).end();
                 let differs = (frame(end) != frame(there)).then_some("is not as in the master");
-                differs.or(unless_stack(end, stack))
+                differs.or(unless_stack(&walk, stack, copied))
             }
-            (StackState::Live, None) => unless_stack(end, stack),
+            (StackState::Live, None) => unless_stack(&walk, stack, copied),
             _ => unless_absent(end),
         };
         if let Some(what) = what {
@@ -228,11 +229,14 @@ fn unless_absent(end: End) -> Option<&'static str> {
 }
 
 /// What is wrong with a page of a live stack.
-fn unless_stack(end: End, stack: &StackInfo) -> Option<&'static str> {
-    let End::Mapped { rights, .. } = end else {
+fn unless_stack(walk: &Walk, stack: &StackInfo, copied: u64) -> Option<&'static str> {
+    let End::Mapped { rights, .. } = walk.end() else {
         return Some("is not mapped");
     };
-    if !rights.has(Right::Write) {
+    // After a fork a page of user code is shared until one of the two writes to it.
+    let raw = walk.steps().last().map_or(0, |step| step.entry.raw);
+    let waits = raw & copied != 0 && !is_shared(stack);
+    if !rights.has(Right::Write) && !waits {
         return Some("cannot be written");
     }
     if rights.has(Right::Execute) {

@@ -4,8 +4,8 @@ use machine::{Entry, PageSize, PhysAddr, VirtAddr};
 use proptest::prelude::*;
 
 use super::parts;
-use crate::testing::sound::{CODE, DATA, HEAP};
-use crate::testing::{Machine, Scripted, output, process_root};
+use crate::testing::sound::{CODE, DATA, HEAP, STACKS, USER_STACK};
+use crate::testing::{Machine, ROOT, Scripted, output, process_root};
 use crate::{Shell, Status};
 
 fn lines(machine: &mut Machine, line: &str) -> (Vec<String>, Status) {
@@ -91,6 +91,24 @@ fn what_a_target_lacks_is_skipped_among_others_and_missed_by_itself() {
     );
     let last = "descriptors  skipped  this target has no registers";
     assert!(lines.iter().any(|line| line == last), "{lines:#?}");
+}
+
+// After a fork both sides have their stacks read-only, marked to be copied.
+#[test]
+fn a_user_stack_that_waits_to_be_copied_is_sound() {
+    let mut machine = Machine::sound();
+    let root = process_root(1).0;
+    machine.change(root, USER_STACK, 3, 1 << 9, Entry::WRITABLE);
+    assert_eq!(output(&mut machine, "check stacks wx").1, Status::Ok);
+    assert_eq!(output(&mut machine, "stacks verify").1, Status::Ok);
+    machine.change(root, USER_STACK, 3, 0, 1 << 9);
+    let (lines, _) = lines(&mut machine, "check stacks");
+    assert!(lines[1].contains(" cannot be written: "), "{lines:#?}");
+    // A stack of the kernel never waits.
+    let mut machine = Machine::sound();
+    machine.change(ROOT, STACKS + 0x1000, 3, 1 << 9, Entry::WRITABLE);
+    let (lines, _) = self::lines(&mut machine, "check stacks");
+    assert!(lines[1].contains(" cannot be written: "), "{lines:#?}");
 }
 
 #[test]
