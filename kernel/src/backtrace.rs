@@ -15,7 +15,7 @@ use crate::arch::entry::TrapFrame;
 use crate::image;
 use crate::memory::layout::UPPER_HALF;
 use crate::memory::physmap::LiveMemory;
-use crate::{process, target};
+use crate::{process, symbols, target};
 
 /// As many lines as a report shows, and calls as are followed for them: a kernel stack has room for
 /// no more.
@@ -151,6 +151,15 @@ pub(crate) fn write(out: &mut dyn fmt::Write, mut calls: Backtrace) -> fmt::Resu
             write!(out, " kernel + {offset:#x}")?;
         }
         writeln!(out, "{}", if call.is_guess { " (by RBP)" } else { "" })?;
+        if call.rip.0 >= UPPER_HALF
+            && let Ok(image) = symbols::kernel()
+        {
+            let found = match call.is_interrupted {
+                true => image.describe(call.rip),
+                false => image.describe_call(call.rip),
+            };
+            shell::write_frames(found, "    ", out)?;
+        }
         number += 1;
         lines += 1;
     }

@@ -8,7 +8,7 @@ use core::fmt::{self, Write as _};
 
 use heapless::{String, Vec};
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
-use shell::{FaultRecord, OnStack, ProcessName, Region, Target};
+use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
 use spin::Mutex;
 
 use crate::arch::entry::TrapFrame;
@@ -16,6 +16,7 @@ use crate::arch::{cpu, snapshot};
 use crate::backtrace::Backtrace;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::{layout, master, stacks};
+use crate::symbols::LiveSymbols;
 use crate::{process, target};
 
 /// How many are kept.
@@ -157,11 +158,11 @@ fn follow(record: &mut FaultRecord, frame: &TrapFrame) {
 /// Writes the report of a fault that ends the kernel.
 pub(crate) fn report(record: &FaultRecord, out: &mut dyn fmt::Write) -> fmt::Result {
     write!(out, "\nfault: ")?;
-    shell::report(record, &mut Looking(LiveMemory), out)
+    shell::report(record, &mut Looking(LiveMemory, LiveSymbols), out)
 }
 
 /// The kernel as a report sees it: what can be asked without waiting.
-struct Looking(LiveMemory);
+struct Looking(LiveMemory, LiveSymbols);
 
 impl Target for Looking {
     fn name(&self) -> &str {
@@ -182,5 +183,9 @@ impl Target for Looking {
 
     fn regions(&self) -> &[Region] {
         layout::regions()
+    }
+
+    fn symbols(&mut self) -> Option<&mut dyn Symbols> {
+        Some(&mut self.1)
     }
 }

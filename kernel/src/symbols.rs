@@ -92,4 +92,8 @@ impl Symbols for LiveSymbols {
     fn program(&mut self, pid: Pid) -> Result<Image<'_>, NoSymbols> {
         program(&process::program_of(pid).ok_or(NoSymbols::NoProcess)?)
     }
+
+    fn named(&mut self, name: &str) -> Result<Image<'_>, NoSymbols> {
+        program(name)
+    }
 }

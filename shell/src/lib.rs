@@ -64,7 +64,7 @@ pub use abilities::{
 };
 pub use decoder::Decoder;
 use error::Error;
-pub use report::report;
+pub use report::{report, write_frames};
 pub use session::Shell;
 pub use status::Status;
 pub use target::{Clock, Cpu, Crash, CrashKind, Power, PowerError, Region, Target};

@@ -15,6 +15,11 @@ pub(crate) fn symbols(target: &mut dyn Target) -> Result<&mut dyn Symbols, Error
     target.symbols().ok_or(Error::Lacks("symbols"))
 }
 
+/// Whether an address lies in the half that is the kernel's.
+pub(crate) fn is_upper(address: VirtAddr) -> bool {
+    address.0 >> 63 != 0
+}
+
 /// The image that an address belongs to: in the upper half the kernel's, in the lower half that of the
 /// process in focus.
 pub(crate) fn image_at(
@@ -22,9 +27,8 @@ pub(crate) fn image_at(
     focus: Option<Pid>,
     address: VirtAddr,
 ) -> Result<Image<'_>, Error> {
-    let is_upper = address.0 >> 63 != 0;
     match focus {
-        _ if is_upper => kernel(target),
+        _ if is_upper(address) => kernel(target),
         Some(pid) => program(target, pid),
         None => Err(Error::Said(
             "an address in the lower half belongs to a process; `in PID sym ADDRESS` says whose",

@@ -7,7 +7,10 @@ use core::fmt::{self, Write};
 
 use machine::{AccessKind, Cause, Level, VirtAddr, bits, vectors};
 
-use crate::{FaultRecord, OnStack, Target};
+use symbolizer::index::Found;
+
+use crate::names::is_upper;
+use crate::{FaultRecord, Image, OnStack, Target};
 
 /// Writes the report of a fault, but for its first line's beginning (`fault: `, `fault 3: `), which
 /// tells who reports.
@@ -19,7 +22,7 @@ pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write
     let cause = record.cause();
     writeln!(out, "{cause}{}", Who(record))?;
     what(record, out)?;
-    registers(record, out)?;
+    registers(record, target, out)?;
     pointers(record, target, out)?;
     if let Some(guard) = &record.guard {
         write!(out, "CR2 is in the guard page of {guard}")?;
@@ -34,7 +37,7 @@ pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write
             "RSP is on {stack}: {used:#x} of {size:#x} bytes in use"
         )?;
     }
-    backtrace(record, out)?;
+    backtrace(record, target, out)?;
     next(record, &cause, out)
 }
 
@@ -89,7 +92,7 @@ fn what(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
-fn registers(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
+fn registers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
     let all = &record.registers;
     writeln!(
         out,
@@ -100,6 +103,9 @@ fn registers(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
         VirtAddr(all.rsp),
         all.ss
     )?;
+    if let Some(image) = image_of(record, target, VirtAddr(all.rip)) {
+        write_frames(image.describe(VirtAddr(all.rip)), "    ", out)?;
+    }
     write!(out, "CR2 {} CR3 {:#x}", VirtAddr(all.cr2), all.cr3)?;
     match (record.is_master, record.pid) {
         (true, _) => writeln!(out, " (master)")?,
@@ -196,7 +202,38 @@ fn walk(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result
     Ok(())
 }
 
-fn backtrace(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
+/// The image that an address belongs to: the kernel's, or that of the program that faulted.
+fn image_of<'t>(
+    record: &FaultRecord,
+    target: &'t mut dyn Target,
+    address: VirtAddr,
+) -> Option<Image<'t>> {
+    let symbols = target.symbols()?;
+    let image = match is_upper(address) {
+        true => symbols.kernel(),
+        false => symbols.named(&record.name),
+    };
+    image.ok()
+}
+
+/// A line for each function at an address, innermost first; none if nobody knows.
+///
+/// # Errors
+///
+/// Only those of `out`.
+pub fn write_frames(found: Option<Found<'_>>, indent: &str, out: &mut dyn Write) -> fmt::Result {
+    for frame in found.into_iter().flat_map(|found| found.frames) {
+        let inlined = if frame.is_inlined {
+            ", inlined into"
+        } else {
+            ""
+        };
+        writeln!(out, "{indent}{frame}{inlined}")?;
+    }
+    Ok(())
+}
+
+fn backtrace(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
     if record.calls.is_empty() {
         return Ok(());
     }
@@ -208,6 +245,13 @@ fn backtrace(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
         }
         write!(out, "#{number:<2} {}", call.rip)?;
         writeln!(out, "{}", if call.is_guess { " (by RBP)" } else { "" })?;
+        if let Some(image) = image_of(record, target, call.rip) {
+            let found = match call.is_interrupted {
+                true => image.describe(call.rip),
+                false => image.describe_call(call.rip),
+            };
+            write_frames(found, "    ", out)?;
+        }
         number = number.saturating_add(1);
         if call.repeats > 0 {
             writeln!(out, "    and {} more from the same place", call.repeats)?;

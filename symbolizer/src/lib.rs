@@ -14,5 +14,7 @@ pub mod build;
 #[cfg(feature = "std")]
 pub mod dwarf;
 pub mod index;
+#[cfg(feature = "tool")]
+pub mod tool;
 
 pub use index::Index;

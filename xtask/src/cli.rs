@@ -1,5 +1,6 @@
 //! The command line, read into values. Nothing here does anything.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub enum Command {
     Tidy,
     /// Record transcripts.
     Bless,
+    /// Name addresses: what follows is for `symbolizer`'s tool.
+    Symbolize(Vec<OsString>),
     /// Named in the plan of the project, not there yet.
     NotYet(&'static str),
 }
@@ -133,6 +136,12 @@ struct Given {
 pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
     let mut given = Given::default();
     while let Some(argument) = parser.next()? {
+        if given.words.is_empty() && argument == Arg::Value("symbolize".into()) {
+            return Ok((
+                Command::Symbolize(parser.raw_args()?.collect()),
+                given.machine,
+            ));
+        }
         if let Some(flag) = flag(&argument) {
             given.flags.push(flag);
             continue;
@@ -244,7 +253,6 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
         "tidy" => Command::Tidy,
         "bless" => Command::Bless,
         "gdb" => Command::NotYet("gdb"),
-        "symbolize" => Command::NotYet("symbolize"),
         other => bail!("no command `{other}`; see cargo xtask --help"),
     };
     if let Some(word) = words.next() {

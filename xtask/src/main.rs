@@ -49,6 +49,12 @@ fn called() -> anyhow::Result<Outcome> {
             let commands = script::commands(&sources)?;
             return Ok(exec::run(&options(&machine)?, &commands, json));
         }
+        Command::Symbolize(arguments) => {
+            let kernel = Project::find().target().join("ringwalk-kernel.elf");
+            let parser = lexopt::Parser::from_args(arguments);
+            symbolizer::tool::run(parser, Some(kernel))
+                .map_err(|why| anyhow::anyhow!("symbolize: {why}"))?;
+        }
         Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
         Command::Screenshot { file, sources } => {
             screenshot::check(&file)?;

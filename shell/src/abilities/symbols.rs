@@ -27,6 +27,13 @@ pub trait Symbols {
     ///
     /// There is no such process, or its program has no index that fits it.
     fn program(&mut self, pid: Pid) -> Result<Image<'_>, NoSymbols>;
+
+    /// A program by its name, for processes that are no more.
+    ///
+    /// # Errors
+    ///
+    /// There is no such program, or it has no index that fits it.
+    fn named(&mut self, program: &str) -> Result<Image<'_>, NoSymbols>;
 }
 
 /// Code that was linked together, and where it is.
@@ -55,6 +62,11 @@ impl<'a> Image<'a> {
     /// What is at an address where code runs.
     pub fn describe(&self, address: VirtAddr) -> Option<Found<'a>> {
         self.index.lookup(self.link(address)?)
+    }
+
+    /// Who made the call that returns to an address.
+    pub fn describe_call(&self, return_address: VirtAddr) -> Option<Found<'a>> {
+        self.index.lookup_call(self.link(return_address)?)
     }
 }
 

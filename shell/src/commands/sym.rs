@@ -14,6 +14,7 @@ use crate::error::excerpt;
 use crate::names::{LONGEST, image_at, kernel, program};
 use crate::output::Output;
 use crate::record::{Row, flag, hex, number, text};
+use crate::report::write_frames;
 use crate::{Error, Image};
 
 const WORDS: &[&str] = &["inlined"];
@@ -154,14 +155,7 @@ fn by_address(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error>
     if let Some(symbol) = found.symbol.filter(|symbol| !symbol.is_code) {
         writeln!(out, "{found}, {} bytes", symbol.bytes)?;
     }
-    for frame in found.frames {
-        let inlined = if frame.is_inlined {
-            ", inlined into"
-        } else {
-            ""
-        };
-        writeln!(out, "{frame}{inlined}")?;
-    }
+    write_frames(Some(found), "", out)?;
     Ok(())
 }
 

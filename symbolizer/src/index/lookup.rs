@@ -209,6 +209,16 @@ impl<'a> Index<'a> {
         })
     }
 
+    /// What made the call that returns to an address: nothing may be left of a caller that ends with it,
+    /// and the line behind a call is not the one that calls.
+    #[must_use]
+    pub fn lookup_call(&self, return_address: u64) -> Option<Found<'a>> {
+        let mut found = self.lookup(return_address.checked_sub(1)?)?;
+        found.address = return_address;
+        found.frames.offset = found.frames.offset.and_then(|offset| offset.checked_add(1));
+        Some(found)
+    }
+
     pub(super) fn offset(&self, address: u64) -> Option<u32> {
         u32::try_from(address.checked_sub(self.base)?).ok()
     }

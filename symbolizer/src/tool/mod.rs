@@ -1,0 +1,87 @@
+//! The host tool: `symbolize`, on its own and as `cargo xtask symbolize`.
+//!
+//! Given addresses, it answers like `addr2line`. Given none and no wish for any, it is a filter: a log goes in, the
+//! same log comes out, and behind every address that lies in the image stands its name.
+
+mod filter;
+mod options;
+mod print;
+mod progress;
+mod source;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use lexopt::Parser;
+
+use options::{Mode, Options};
+use progress::Progress;
+use source::{Loaded, Source};
+
+/// What ends a run, in words.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// Runs the tool with these arguments. `usual` is the file that is meant if none is named.
+///
+/// # Errors
+///
+/// One line for a person.
+pub fn run(parser: Parser, usual: Option<PathBuf>) -> Result<(), Failure> {
+    let options = match options::parse(parser)? {
+        Some(options) => options,
+        None => {
+            print!("{}", options::HELP);
+            return Ok(());
+        }
+    };
+    let file = options.file.clone().or(usual);
+    let file = file.ok_or("which file? (-e FILE, an ELF file or an index of symbols)")?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = work(&options, &file, &mut out).and_then(|()| Ok(out.flush()?));
+    match result {
+        // Whoever reads has seen enough.
+        Err(why) if is_closed(&*why) => Ok(()),
+        result => result,
+    }
+}
+
+fn is_closed(why: &(dyn std::error::Error + 'static)) -> bool {
+    why.downcast_ref::<io::Error>()
+        .is_some_and(|why| why.kind() == ErrorKind::BrokenPipe)
+}
+
+fn work(options: &Options, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let loaded = Loaded::read(file)?;
+    let elf = loaded.elf(file)?;
+    let source = Source::open(&loaded, elf.as_ref(), file)?;
+    match &options.mode {
+        Mode::Addresses(addresses) if !addresses.is_empty() => {
+            let mut progress = Progress::new("addresses", addresses.len());
+            for address in addresses {
+                print::address(options, &source, *address, out)?;
+                progress.step();
+            }
+            Ok(())
+        }
+        Mode::Addresses(_) => {
+            for line in io::stdin().lock().lines() {
+                let line = line?;
+                match options::number(line.trim()) {
+                    Some(address) => print::address(options, &source, address, out)?,
+                    None => return Err(format!("`{}` is not an address", line.trim()).into()),
+                }
+                out.flush()?;
+            }
+            Ok(())
+        }
+        Mode::Filter(None) => filter::run(options, &source, &mut io::stdin().lock(), None, out),
+        Mode::Filter(Some(log)) => {
+            let open =
+                || File::open(log).map_err(|why| format!("cannot read {}: {why}", log.display()));
+            // A fault in early boot comes before the banner that says where the image is.
+            let first = filter::first_base(&mut BufReader::new(open()?))?;
+            filter::run(options, &source, &mut BufReader::new(open()?), first, out)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Where names come from: debug information, or an index made of it.
+
+use std::path::Path;
+
+use super::Failure;
+use crate::Index;
+use crate::dwarf::{Debug, Elf, Frame, demangle};
+
+/// A file in memory.
+pub(super) struct Loaded(Vec<u8>);
+
+impl Loaded {
+    pub(super) fn read(file: &Path) -> Result<Self, Failure> {
+        let bytes =
+            std::fs::read(file).map_err(|why| format!("cannot read {}: {why}", file.display()))?;
+        Ok(Loaded(bytes))
+    }
+
+    /// The file as an ELF file, unless it is an index.
+    pub(super) fn elf(&self, file: &Path) -> Result<Option<Elf<'_>>, Failure> {
+        if self.0.starts_with(b"RWSYMBOL") {
+            return Ok(None);
+        }
+        let elf = Elf::read(&self.0).map_err(|why| format!("{}: {why}", file.display()))?;
+        Ok(Some(elf))
+    }
+}
+
+/// Something that names addresses.
+pub(super) enum Source<'a> {
+    Debug(Box<Debug<'a>>),
+    Index(Box<Index<'a>>),
+}
+
+/// An address with a name: `name+0x12`, and where in the sources.
+pub(super) struct Short {
+    pub(super) name: String,
+    pub(super) place: Option<String>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn open(
+        loaded: &'a Loaded,
+        elf: Option<&'a Elf<'a>>,
+        file: &Path,
+    ) -> Result<Self, Failure> {
+        let Some(elf) = elf else {
+            let index =
+                Index::open(&loaded.0).map_err(|why| format!("{}: {why}", file.display()))?;
+            return Ok(Source::Index(Box::new(index)));
+        };
+        let debug = Debug::read(elf).map_err(|why| format!("{}: {why}", file.display()))?;
+        for why in debug.damaged() {
+            eprintln!("symbolize: {}: a part is left out: {why}", file.display());
+        }
+        if elf.debug_bytes() == 0 {
+            eprintln!(
+                "symbolize: {} has no debug information: only symbols are known",
+                file.display()
+            );
+        }
+        Ok(Source::Debug(Box::new(debug)))
+    }
+
+    /// The build id, in hex.
+    pub(super) fn build_id(&self) -> String {
+        let bytes = match self {
+            Source::Debug(debug) => debug.elf().build_id(),
+            Source::Index(index) => index.build_id(),
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Who is at an address, innermost first. An index has no names that are not demangled.
+    pub(super) fn frames(&self, address: u64, demangled: bool) -> Result<Vec<Frame>, Failure> {
+        let mut frames = match self {
+            Source::Debug(debug) => debug.frames(address)?,
+            Source::Index(index) => index
+                .lookup(address)
+                .into_iter()
+                .flat_map(|found| {
+                    let start = found.symbol.map(|symbol| symbol.address);
+                    found.frames.map(move |frame| Frame {
+                        function: Some(frame.function.to_string()).filter(|name| !name.is_empty()),
+                        start: start.filter(|_| !frame.is_inlined),
+                        file: Some(frame.file.to_string()).filter(|path| !path.is_empty()),
+                        line: frame.line,
+                        column: frame.column,
+                    })
+                })
+                .collect(),
+        };
+        if demangled {
+            for name in frames
+                .iter_mut()
+                .filter_map(|frame| frame.function.as_mut())
+            {
+                *name = demangle(name);
+            }
+        }
+        Ok(frames)
+    }
+
+    /// The function or variable at an address, if it lies in one whose end is known or begins there.
+    pub(super) fn short(&self, address: u64) -> Option<Short> {
+        let (name, start, is_code) = match self {
+            Source::Debug(debug) => {
+                let symbol = debug.elf().symbol_at(address)?;
+                let is_known = symbol.bytes > 0 || symbol.is_code || symbol.address == address;
+                is_known.then(|| (demangle(symbol.name), symbol.address, symbol.is_code))?
+            }
+            Source::Index(index) => {
+                let symbol = index.lookup(address)?.symbol?;
+                (symbol.name.to_string(), symbol.address, symbol.is_code)
+            }
+        };
+        let place = self
+            .frames(address, false)
+            .ok()
+            .filter(|_| is_code)
+            .and_then(|frames| {
+                let frame = frames.into_iter().next()?;
+                Some(format!("{}:{}", frame.file?, frame.line))
+            });
+        Some(Short {
+            name: match address.checked_sub(start) {
+                None | Some(0) => name,
+                Some(offset) => format!("{name}+{offset:#x}"),
+            },
+            place,
+        })
+    }
+}
