@@ -418,8 +418,8 @@ impl Encoder<'_> {
     }
 }
 
-/// Puts the right checksum into an index.
-pub(crate) fn seal(index: &mut [u8]) {
+/// Puts the right checksum into an index, for tests that damage one on purpose.
+pub fn seal(index: &mut [u8]) {
     let behind = AT_CRC.saturating_add(4);
     let checksum = CRC.checksum(index.get(behind..).unwrap_or_default());
     if let Some(place) = index.get_mut(AT_CRC..behind) {

@@ -7,7 +7,7 @@ mod grammar;
 use std::fmt;
 
 use crate::dwarf::{Debug, Elf, Error};
-pub use encode::TooMany;
+pub use encode::{TooMany, seal};
 
 /// Why there is no index.
 #[derive(Clone, Debug, PartialEq, Eq)]
