@@ -7,9 +7,9 @@ use super::flat::{Context, Flat, NOBODY, Place};
 use super::grammar::compress;
 use crate::index::format::{
     AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_CRC, AT_LENGTH, AT_PARTS, AT_VERSION,
-    BUILD_ID_BYTES, CALL_BITS, CRC, FUNCTIONS_IN_A_GROUP, FURTHEST_PARENT, HEADER_BYTES, IS_DATA,
-    LONG_DISTANCE, MAGIC, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT, Part,
-    ROWS_IN_A_BLOCK, SAME_CONTEXT, VERSION, WIDE_CALL, WIDE_COLUMN,
+    BUILD_ID_BYTES, COLUMN_BITS, CONTEXTS_IN_A_GROUP, FUNCTIONS_IN_A_GROUP, HEADER_BYTES, IS_DATA,
+    LONG_DISTANCE, LONG_NIBBLE, MAGIC, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT,
+    Part, ROWS_IN_A_BLOCK, SAME_CONTEXT, VERSION, WIDE_PLACE, checksum_of,
 };
 
 /// Something there is more of than the format has room for.
@@ -27,6 +27,8 @@ impl fmt::Display for TooMany {
 struct Function {
     name: u32,
     file: u32,
+    /// The first line of what is in that file: the others count from it.
+    line: u32,
     /// The frequent ones first.
     places: Vec<Place>,
     place_numbers: HashMap<Place, usize>,
@@ -118,6 +120,10 @@ fn functions(flat: &Flat) -> Result<(Vec<Function>, Vec<u32>), TooMany> {
             )
         });
         function.file = usual_file(&sorted, &function.calls);
+        let places = sorted.iter().map(|(place, _)| place);
+        let all = places.chain(function.calls.iter().map(|(_, place)| place));
+        let own = all.filter(|place| place.file == function.file && place.line != 0);
+        function.line = own.map(|place| place.line).min().unwrap_or(0);
         for (number, (place, _)) in sorted.into_iter().enumerate() {
             function.place_numbers.insert(place, number);
             function.places.push(place);
@@ -125,8 +131,8 @@ fn functions(flat: &Flat) -> Result<(Vec<Function>, Vec<u32>), TooMany> {
     }
     // The one of unclaimed addresses keeps its number.
     functions.sort_by_key(|function| match function.name {
-        NOBODY => (0, 0),
-        name => (function.file, name),
+        NOBODY => (0, 0, 0),
+        name => (function.file, function.line, name),
     });
     if functions.len() > usize::from(u16::MAX) {
         return Err(TooMany("functions"));
@@ -236,7 +242,11 @@ impl Encoder<'_> {
                 varint(&mut bytes, distance.saturating_sub(LONG_DISTANCE.into()));
             }
             if how == OTHER_CONTEXT {
-                varint(&mut bytes, zigzag(context, row.context));
+                let other = match row.context {
+                    0 => 0,
+                    other => zigzag(context, other).saturating_add(1),
+                };
+                varint(&mut bytes, other);
             }
             if short_place == OTHER_PLACE {
                 varint(&mut bytes, place.saturating_sub(OTHER_PLACE.into()));
@@ -249,7 +259,12 @@ impl Encoder<'_> {
 
     fn contexts(&mut self) -> Result<(), TooMany> {
         let flat = self.flat;
+        let mut records = Vec::new();
         for (position, context) in flat.contexts.iter().enumerate() {
+            if position % CONTEXTS_IN_A_GROUP == 0 {
+                let group = u24(number(records.len()), "bytes of contexts")?;
+                self.put(Part::ContextGroups, &group, 1);
+            }
             let own = number(position).saturating_add(1);
             let back = match context.parent {
                 0 => 0,
@@ -258,22 +273,9 @@ impl Encoder<'_> {
             let caller = self.function_named(function_of(flat, context.parent, context.root));
             let call = caller
                 .and_then(|caller| caller.call_numbers.get(&(context.function, context.call)));
-            let call = call.copied().unwrap_or(0);
-            let short = match (u16::try_from(call), u16::try_from(back)) {
-                (Ok(call), Ok(back)) if call < WIDE_CALL && back <= FURTHEST_PARENT => {
-                    Some(back << CALL_BITS | call)
-                }
-                _ => None,
-            };
-            self.put(Part::Contexts, &short.unwrap_or(WIDE_CALL).to_le_bytes(), 1);
-            if short.is_none() {
-                let mut wide = Vec::new();
-                wide.extend(own.to_le_bytes());
-                wide.extend(context.parent.to_le_bytes());
-                wide.extend(u16_of(number(call), "calls in a function")?.to_le_bytes());
-                self.put(Part::WideContexts, &wide, 1);
-            }
+            nibbles(&mut records, number(call.copied().unwrap_or(0)), back);
         }
+        self.put(Part::Contexts, &records, number(records.len()));
         Ok(())
     }
 
@@ -283,16 +285,20 @@ impl Encoder<'_> {
             let Some(function) = self.functions.get_mut(position) else {
                 break;
             };
-            let file = function.file;
+            let (file, line) = (function.file, function.line);
             let places = std::mem::take(&mut function.places);
             let calls = std::mem::take(&mut function.calls);
             for place in &places {
-                let bytes = self.place(*place, file)?;
+                let bytes = self.place(*place, file, line)?;
                 self.put(Part::Places, &bytes, 1);
             }
             for (callee, place) in &calls {
                 let callee = u16_of(self.number_of(*callee), "functions")?;
-                let bytes = [&callee.to_le_bytes(), self.place(*place, file)?.as_slice()].concat();
+                let bytes = [
+                    &callee.to_le_bytes(),
+                    self.place(*place, file, line)?.as_slice(),
+                ]
+                .concat();
                 self.put(Part::Calls, &bytes, 1);
             }
             if let Some(function) = self.functions.get_mut(position) {
@@ -309,24 +315,26 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn place(&mut self, place: Place, file: u32) -> Result<[u8; 3], TooMany> {
-        let line = u16::try_from(place.line);
-        let column = u8::try_from(place.column)
+    fn place(&mut self, place: Place, file: u32, first: u32) -> Result<[u8; 2], TooMany> {
+        let below = place.line.checked_sub(first).filter(|_| place.file == file);
+        let below = below.and_then(|below| u16::try_from(below).ok());
+        let below = below.filter(|below| *below < WIDE_PLACE >> COLUMN_BITS);
+        let column = u16::try_from(place.column)
             .ok()
-            .filter(|column| *column != WIDE_COLUMN);
-        let (line, column) = match (line, column) {
-            (Ok(line), Some(column)) if place.file == file => (line, column),
-            _ => {
-                let next = number(self.wide.len());
-                let wide = *self.wide_numbers.entry(place).or_insert_with(|| {
-                    self.wide.push(place);
-                    next
-                });
-                (u16_of(wide, "unusual places")?, WIDE_COLUMN)
-            }
-        };
-        let [low, high] = line.to_le_bytes();
-        Ok([low, high, column])
+            .filter(|column| column >> COLUMN_BITS == 0);
+        if let (Some(below), Some(column)) = (below, column) {
+            return Ok((below << COLUMN_BITS | column).to_le_bytes());
+        }
+        let next = number(self.wide.len());
+        let wide = *self.wide_numbers.entry(place).or_insert_with(|| {
+            self.wide.push(place);
+            next
+        });
+        let wide = u16_of(wide, "unusual places")?;
+        let place = WIDE_PLACE
+            .checked_add(wide)
+            .ok_or(TooMany("unusual places"))?;
+        Ok(place.to_le_bytes())
     }
 
     fn texts_and_files(&mut self) -> Result<(), TooMany> {
@@ -350,6 +358,7 @@ impl Encoder<'_> {
         let (mut place, mut call) = (0u32, 0u32);
         let mut records = Vec::new();
         let mut groups = Vec::new();
+        let mut line = 0;
         for (position, (function, name)) in self.functions.iter().zip(names).enumerate() {
             if position % FUNCTIONS_IN_A_GROUP == 0 {
                 let mut group = Vec::new();
@@ -357,12 +366,14 @@ impl Encoder<'_> {
                 group.extend(u24(place, "places")?);
                 group.extend(u24(call, "calls")?);
                 groups.push(group);
+                line = 0;
             }
             let (places, calls) = (number(function.places.len()), number(function.calls.len()));
             varint(&mut records, number(name.len()));
-            varint(&mut records, places);
-            varint(&mut records, calls);
+            nibbles(&mut records, places, calls);
+            varint(&mut records, zigzag(line, function.line));
             records.extend(name);
+            line = function.line;
             place = place.saturating_add(places);
             call = call.saturating_add(calls);
         }
@@ -420,9 +431,8 @@ impl Encoder<'_> {
 
 /// Puts the right checksum into an index, for tests that damage one on purpose.
 pub fn seal(index: &mut [u8]) {
-    let behind = AT_CRC.saturating_add(4);
-    let checksum = CRC.checksum(index.get(behind..).unwrap_or_default());
-    if let Some(place) = index.get_mut(AT_CRC..behind) {
+    let checksum = checksum_of(index);
+    if let Some(place) = index.get_mut(AT_CRC..AT_CRC.saturating_add(4)) {
         place.copy_from_slice(&checksum.to_le_bytes());
     }
 }
@@ -440,6 +450,18 @@ fn zigzag(from: u32, to: u32) -> u32 {
     match to.checked_sub(from) {
         Some(ahead) => ahead << 1,
         None => (from.wrapping_sub(to).wrapping_sub(1)) << 1 | 1,
+    }
+}
+
+/// Two numbers that are small most of the time.
+fn nibbles(bytes: &mut Vec<u8>, first: u32, second: u32) {
+    let long = u32::from(LONG_NIBBLE);
+    let [low, ..] = (first.min(long) | second.min(long) << 4).to_le_bytes();
+    bytes.push(low);
+    for number in [first, second] {
+        if let Some(more) = number.checked_sub(long) {
+            varint(bytes, more);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Numbers out of bytes that may be anything.
 
+use super::format::LONG_NIBBLE;
+
 /// Two bytes, the low one first.
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(field(bytes, at)?))
@@ -58,9 +60,28 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    /// Two numbers that are small most of the time: the one in the lower half of a byte first.
+    pub(super) fn nibbles(&mut self) -> Option<(u32, u32)> {
+        let both = self.byte()?;
+        let mut long = |nibble: u8| match nibble {
+            LONG_NIBBLE => u32::from(LONG_NIBBLE).checked_add(self.varint()?),
+            short => Some(short.into()),
+        };
+        let first = long(both & LONG_NIBBLE)?;
+        Some((first, long(both >> 4)?))
+    }
+
     pub(super) fn take(&mut self, bytes: u32) -> Option<&'a [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(usize::try_from(bytes).ok()?)?;
         self.bytes = rest;
         Some(taken)
+    }
+}
+
+/// A number moved by a difference whose sign is in the lowest bit.
+pub(super) fn moved(from: u32, zigzag: u32) -> Option<u32> {
+    match zigzag & 1 {
+        0 => from.checked_add(zigzag >> 1),
+        _ => from.checked_sub((zigzag >> 1).checked_add(1)?),
     }
 }

@@ -6,8 +6,16 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 pub(crate) const MAGIC: [u8; 8] = *b"RWSYMBOL";
 /// The version this code reads and writes.
 pub(crate) const VERSION: u16 = 1;
-/// The checksum, over everything behind it. The table is small: a kernel carries it.
-pub(crate) const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+/// The checksum. The table is small: a kernel carries it.
+const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+/// The checksum over everything but itself.
+pub(crate) fn checksum_of(index: &[u8]) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(index.get(..AT_CRC).unwrap_or_default());
+    digest.update(index.get(AT_CRC + 4..).unwrap_or_default());
+    digest.finalize()
+}
 
 pub(crate) const AT_VERSION: usize = 8;
 pub(crate) const AT_LENGTH: usize = 12;
@@ -30,10 +38,10 @@ pub(crate) enum Part {
     Blocks,
     /// Which context and which place hold from which address on.
     Rows,
+    /// Where each group of contexts begins.
+    ContextGroups,
     /// Inlined calls, as they are nested.
     Contexts,
-    /// Those that do not fit there.
-    WideContexts,
     /// Which function calls which, and where.
     Calls,
     /// Lines and columns of a function.
@@ -57,8 +65,8 @@ impl Part {
         Part::Symbols,
         Part::Blocks,
         Part::Rows,
+        Part::ContextGroups,
         Part::Contexts,
-        Part::WideContexts,
         Part::Calls,
         Part::Places,
         Part::WidePlaces,
@@ -71,22 +79,23 @@ impl Part {
     /// How many bytes an element has.
     pub(crate) const fn element_bytes(self) -> usize {
         match self {
-            Part::Symbols | Part::WideContexts => 10,
+            Part::Symbols => 10,
             Part::Blocks => 13,
-            Part::Rows | Part::Texts => 1,
-            Part::Contexts => 2,
-            Part::Calls => 5,
-            Part::Places => 3,
+            Part::Rows | Part::Contexts | Part::Texts => 1,
+            Part::Places => 2,
+            Part::ContextGroups => 3,
+            Part::Calls | Part::Grammar => 4,
             Part::WidePlaces => 8,
             Part::Functions => 9,
             Part::Files => 5,
-            Part::Grammar => 4,
         }
     }
 }
 
-/// How many rows a block has, and how many functions share an element of [`Part::Functions`].
+/// How many rows a block has, and how many contexts and functions share an element of
+/// [`Part::ContextGroups`] and [`Part::Functions`].
 pub(crate) const ROWS_IN_A_BLOCK: usize = 64;
+pub(crate) const CONTEXTS_IN_A_GROUP: usize = 16;
 pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 8;
 
 /// How deep inlined calls may be nested. Deeper ones are left out.
@@ -95,18 +104,16 @@ pub(crate) const DEEPEST: usize = 64;
 /// The bit of a symbol's size that says it is a variable.
 pub(crate) const IS_DATA: u32 = 1 << 31;
 
-/// A context is 16 bits: the call in the lower ones, how far back its parent is in the upper ones.
-pub(crate) const CALL_BITS: u32 = 7;
-/// The call that says: look among the wide contexts.
-pub(crate) const WIDE_CALL: u16 = (1 << CALL_BITS) - 1;
-/// The furthest a parent may be back.
-#[cfg(feature = "std")]
-pub(crate) const FURTHEST_PARENT: u16 = (1 << (16 - CALL_BITS)) - 1;
+/// Two small numbers in a byte, each of which goes on in a varint if it has this value.
+pub(crate) const LONG_NIBBLE: u8 = 15;
 
-/// The column that says: the line is a number of a wide place.
-pub(crate) const WIDE_COLUMN: u8 = 255;
+/// A place is 16 bits: the column in the lower ones, how far below the function's first line in the
+/// upper ones; from this value on the rest is a number of a wide place.
+pub(crate) const COLUMN_BITS: u32 = 7;
+pub(crate) const WIDE_PLACE: u16 = 0xe000;
 
-/// The first byte of a row: 4 bits of distance, 2 of context, 2 of place.
+/// The first byte of a row: 4 bits of distance, 2 of context, 2 of place. Another context is 0 for
+/// none, or 1 and how far it is from the last one.
 pub(crate) const LONG_DISTANCE: u8 = 15;
 #[cfg(feature = "std")]
 pub(crate) const SAME_CONTEXT: u8 = 0;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Index;
 use super::bytes::{u16_at, u32_at};
-use super::format::{DEEPEST, IS_DATA, Part, WIDE_COLUMN};
+use super::format::{COLUMN_BITS, DEEPEST, IS_DATA, Part, WIDE_PLACE};
 use super::names::{Function, Text};
 use super::rows::Row;
 
@@ -250,7 +250,7 @@ impl<'a> Index<'a> {
     /// The frames of a row, in a function that is there as such.
     pub(super) fn frames(&self, row: Row, root: u16) -> Option<Frames<'a>> {
         // From the innermost call out to the function, and back with their names.
-        let mut path = [0u16; DEEPEST];
+        let mut path = [0u32; DEEPEST];
         let mut depth = 0usize;
         let mut context = row.context;
         while context != 0 {
@@ -280,13 +280,16 @@ impl<'a> Index<'a> {
     }
 
     /// Whom a function calls, and where.
-    fn call(&self, function: &Function<'a>, number: u16, call: u16) -> Option<(u16, Place)> {
-        if u32::from(call) >= function.calls {
+    fn call(&self, function: &Function<'a>, number: u16, call: u32) -> Option<(u16, Place)> {
+        if call >= function.calls {
             return None;
         }
-        let element = function.first_call.checked_add(call.into())?;
+        let element = function.first_call.checked_add(call)?;
         let element = self.element(Part::Calls, usize::try_from(element).ok()?)?;
-        Some((u16_at(element, 0)?, self.place(element.get(2..)?, number)?))
+        Some((
+            u16_at(element, 0)?,
+            self.place(u16_at(element, 2)?, function, number)?,
+        ))
     }
 
     fn place_of(&self, function: &Function<'a>, number: u16, place: u32) -> Option<Place> {
@@ -294,27 +297,23 @@ impl<'a> Index<'a> {
             return None;
         }
         let element = function.first_place.checked_add(place)?;
-        self.place(
-            self.element(Part::Places, usize::try_from(element).ok()?)?,
-            number,
-        )
+        let element = self.element(Part::Places, usize::try_from(element).ok()?)?;
+        self.place(u16_at(element, 0)?, function, number)
     }
 
-    fn place(&self, bytes: &[u8], function: u16) -> Option<Place> {
-        let line = u16_at(bytes, 0)?;
-        let column = *bytes.get(2)?;
-        if column != WIDE_COLUMN {
+    fn place(&self, place: u16, function: &Function<'a>, number: u16) -> Option<Place> {
+        if let Some(wide) = place.checked_sub(WIDE_PLACE) {
+            let wide = self.element(Part::WidePlaces, wide.into())?;
             return Some(Place {
-                file: self.file_of(function),
-                line: line.into(),
-                column: column.into(),
+                file: u16_at(wide, 0)?,
+                line: u32_at(wide, 4)?,
+                column: u16_at(wide, 2)?.into(),
             });
         }
-        let wide = self.element(Part::WidePlaces, line.into())?;
         Some(Place {
-            file: u16_at(wide, 0)?,
-            line: u32_at(wide, 4)?,
-            column: u16_at(wide, 2)?.into(),
+            file: self.file_of(number),
+            line: function.line.checked_add((place >> COLUMN_BITS).into())?,
+            column: (place & ((1 << COLUMN_BITS) - 1)).into(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::Index;
-use super::bytes::{Cursor, u16_at, u24_at, u32_at};
+use super::bytes::{Cursor, moved, u16_at, u24_at, u32_at};
 use super::format::{
     DEEPEST_SYMBOL, FUNCTIONS_IN_A_GROUP, IS_CHARACTER, LONGEST_TEXT, Part, SYMBOL_BITS,
 };
@@ -19,6 +19,8 @@ pub struct Text<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function<'a> {
     pub(super) name: Text<'a>,
+    /// The line that places count from.
+    pub(super) line: u32,
     /// Its first place, and its first call, and how many it has.
     pub(super) first_place: u32,
     pub(super) places: u32,
@@ -229,6 +231,7 @@ impl<'a> Index<'a> {
         let mut records = Cursor::new(self.part(Part::Texts), u24_at(group, 0)?)?;
         let mut function = Function {
             name: Text::none(),
+            line: 0,
             first_place: u24_at(group, 3)?,
             places: 0,
             first_call: u24_at(group, 6)?,
@@ -238,8 +241,8 @@ impl<'a> Index<'a> {
             function.first_place = function.first_place.checked_add(function.places)?;
             function.first_call = function.first_call.checked_add(function.calls)?;
             let bytes = records.varint()?;
-            function.places = records.varint()?;
-            function.calls = records.varint()?;
+            (function.places, function.calls) = records.nibbles()?;
+            function.line = moved(function.line, records.varint()?)?;
             function.name = self.text(records.take(bytes)?);
         }
         Some(function)

@@ -5,7 +5,7 @@ use core::fmt;
 use super::bytes::{u16_at, u32_at, u64_at};
 use super::format::{
     AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_CRC, AT_LENGTH, AT_PARTS, AT_VERSION,
-    BUILD_ID_BYTES, CRC, HEADER_BYTES, MAGIC, PARTS, Part, VERSION,
+    BUILD_ID_BYTES, HEADER_BYTES, MAGIC, PARTS, Part, VERSION, checksum_of,
 };
 
 /// Why bytes are not taken for the index of something.
@@ -147,7 +147,7 @@ impl<'a> Index<'a> {
             found: found as u64,
         })?;
         let checksum = u32_at(whole, AT_CRC).ok_or(too_short)?;
-        let computed = CRC.checksum(whole.get(AT_CRC + 4..).unwrap_or_default());
+        let computed = checksum_of(whole);
         if checksum != computed {
             return Err(Refused::Checksum {
                 said: checksum,

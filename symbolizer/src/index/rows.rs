@@ -1,10 +1,10 @@
 //! Rows: what holds from which address on.
 
 use super::Index;
-use super::bytes::{Cursor, u16_at, u24_at, u32_at};
+use super::bytes::{Cursor, moved, u24_at, u32_at};
 use super::format::{
-    CALL_BITS, LONG_DISTANCE, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT, Part,
-    ROWS_IN_A_BLOCK, WIDE_CALL,
+    CONTEXTS_IN_A_GROUP, LONG_DISTANCE, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT,
+    Part, ROWS_IN_A_BLOCK,
 };
 
 /// What holds from an address on.
@@ -24,7 +24,7 @@ pub(super) struct Context {
     /// 0 is none.
     pub(super) parent: u32,
     /// Which call of the function that the parent is in.
-    pub(super) call: u16,
+    pub(super) call: u32,
 }
 
 /// The rows of a block, one after the other.
@@ -65,13 +65,9 @@ impl<'a> Rows<'a> {
             NEW_CONTEXT => self.row.context = self.newest.checked_add(1)?,
             PARENT_CONTEXT => self.row.context = self.index.context(self.row.context)?.parent,
             OTHER_CONTEXT => {
-                let zigzag = self.cursor.varint()?;
-                self.row.context = match zigzag & 1 {
-                    0 => self.row.context.checked_add(zigzag >> 1)?,
-                    _ => self
-                        .row
-                        .context
-                        .checked_sub((zigzag >> 1).checked_add(1)?)?,
+                self.row.context = match self.cursor.varint()?.checked_sub(1) {
+                    None => 0,
+                    Some(zigzag) => moved(self.row.context, zigzag)?,
                 };
             }
             _ => {}
@@ -102,26 +98,18 @@ impl Index<'_> {
     /// A context, counted from 1.
     pub(super) fn context(&self, number: u32) -> Option<Context> {
         let position = usize::try_from(number.checked_sub(1)?).ok()?;
-        let short = u16_at(self.element(Part::Contexts, position)?, 0)?;
-        let context = match short & WIDE_CALL {
-            WIDE_CALL => {
-                let wide = self.last_not_above(Part::WideContexts, number)?;
-                let wide = self.element(Part::WideContexts, wide)?;
-                if u32_at(wide, 0)? != number {
-                    return None;
-                }
-                Context {
-                    parent: u32_at(wide, 4)?,
-                    call: u16_at(wide, 8)?,
-                }
-            }
-            call => Context {
-                parent: match u32::from(short >> CALL_BITS) {
-                    0 => 0,
-                    back => number.checked_sub(back)?,
-                },
-                call,
+        let group = self.element(Part::ContextGroups, position / CONTEXTS_IN_A_GROUP)?;
+        let mut records = Cursor::new(self.part(Part::Contexts), u24_at(group, 0)?)?;
+        let (mut call, mut back) = records.nibbles()?;
+        for _ in 0..position % CONTEXTS_IN_A_GROUP {
+            (call, back) = records.nibbles()?;
+        }
+        let context = Context {
+            parent: match back {
+                0 => 0,
+                back => number.checked_sub(back)?,
             },
+            call,
         };
         // Nothing is inside of what comes after it: so every walk outwards ends.
         (context.parent < number).then_some(context)
