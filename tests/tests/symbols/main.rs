@@ -103,7 +103,7 @@ fn both_versions_of_dwarf_are_read_plain_and_compressed() {
         return;
     }
     for sample in files::fixtures() {
-        compare(&sample, 99.5);
+        compare(sample, 99.5);
     }
 }
 
