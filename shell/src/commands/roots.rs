@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-use machine::PhysAddr;
+use machine::{PhysAddr, Present, walk};
 
+use crate::command::Context;
 use crate::process::Pids;
 use crate::{Pid, Target};
 
@@ -50,4 +51,16 @@ impl Roots {
             }
         }
     }
+}
+
+/// Whether the master has the table that an entry names at the same address, too.
+pub(super) fn is_masters(context: &mut Context<'_>, present: &Present) -> bool {
+    let Some(master) = context.target.master() else {
+        return false;
+    };
+    let paging = context.target.paging();
+    let walk = walk(context.target.memory(), &paging, master, present.va);
+    let mut steps = walk.steps().iter();
+    let level = present.entry.level;
+    steps.any(|step| step.entry.level == level && step.entry.kind == present.names)
 }

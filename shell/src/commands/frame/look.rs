@@ -5,7 +5,7 @@
 use machine::{Entries, EntryItem, Kind, PhysAddr, Present, Progress, walk};
 
 use crate::command::Context;
-use crate::commands::roots::{Roots, Tree};
+use crate::commands::roots::{Roots, Tree, is_masters};
 use crate::process::Pids;
 use crate::{Error, Pid};
 
@@ -128,16 +128,4 @@ fn has_entry(context: &mut Context<'_>, root: PhysAddr, present: &Present) -> bo
     let walk = walk(context.target.memory(), &paging, root, present.va);
     let mut steps = walk.steps().iter();
     steps.any(|step| step.table == present.table && step.entry.level == present.entry.level)
-}
-
-/// Whether the master has the same table at the same address.
-fn is_masters(context: &mut Context<'_>, present: &Present) -> bool {
-    let Some(master) = context.target.master() else {
-        return false;
-    };
-    let paging = context.target.paging();
-    let walk = walk(context.target.memory(), &paging, master, present.va);
-    let mut steps = walk.steps().iter();
-    let level = present.entry.level;
-    steps.any(|step| step.entry.level == level && step.entry.kind == present.names)
 }

@@ -1,6 +1,8 @@
 //! `frames audit`: do the allocator's books and the page tables agree?
 
+mod entry;
 mod finding;
+mod registers;
 mod scan;
 mod sweep;
 
