@@ -445,6 +445,21 @@ fn ram_without_an_owner_is_named() {
 }
 
 #[test]
+fn only_pages_of_processes_are_shared() {
+    let rows = rows(|machine| {
+        machine.books().share(FREE, 2);
+        machine.books().share(0x21_0000, 1);
+    });
+    assert_eq!(
+        rows,
+        [
+            "0x0000_0021_0000 heap: not to be shared, but 1 beside the first have it",
+            "0x0000_0060_0000 free: not to be shared, but 2 beside the first have it"
+        ]
+    );
+}
+
+#[test]
 fn sums_that_are_not_right_are_named() {
     let rows = rows(|machine| {
         machine.books().owners.retain_mut(|(name, count)| {

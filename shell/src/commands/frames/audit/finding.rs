@@ -42,6 +42,8 @@ pub(super) enum What {
     Unreached,
     /// Mapped so often, and how often it should be.
     Mapped { found: u16, expected: Expected },
+    /// No page that can be shared, but so many share it by the books.
+    Shares(u16),
     /// RAM that is not in the books.
     NoOwner,
     /// It is the root of this tree.
@@ -173,6 +175,9 @@ impl fmt::Display for What {
                     Expected::Once => write!(f, "the layout says once"),
                     Expected::AtLeastOnce => write!(f, "the layout says at least once"),
                 }
+            }
+            What::Shares(count) => {
+                write!(f, "not to be shared, but {count} beside the first have it")
             }
             What::NoOwner => write!(f, "there is RAM"),
             What::Root(tree) => write!(f, "the root of {tree}"),

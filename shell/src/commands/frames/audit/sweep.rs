@@ -102,7 +102,8 @@ impl Scan {
 fn disagreement(context: &mut Context<'_>, at: PhysAddr, info: FrameInfo) -> Option<What> {
     let found = info.tally;
     let mapped = |expected| What::Mapped { found, expected };
-    match info.owner.rule() {
+    let rule = info.owner.rule();
+    let wrong = match rule {
         Rule::Nowhere => {
             let is_hole = info.owner == FrameOwner::Hole;
             let is_ram = is_hole && context.target.memory().read_u64(at).is_ok();
@@ -115,7 +116,10 @@ fn disagreement(context: &mut Context<'_>, at: PhysAddr, info: FrameInfo) -> Opt
             let books = u32::from(info.shares).saturating_add(1);
             (u32::from(found) != books).then_some(mapped(Expected::Books(books)))
         }
-    }
+    };
+    // Whoever gets such a frame next would never give it back.
+    let is_stale = rule != Rule::Shared && info.shares > 0;
+    wrong.or(is_stale.then_some(What::Shares(info.shares)))
 }
 
 /// The pages of all stacks in use; `None` of a target that keeps no record.
