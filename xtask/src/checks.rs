@@ -10,9 +10,16 @@ use crate::project::Project;
 use crate::{built, docs, host, steps};
 
 /// The crates built for this machine; the kernel, the programs and the image builder have their own compiler.
-const HOST: [&str; 5] = ["machine", "shell", "unwinder", "xtask", "tests"];
+const HOST: [&str; 6] = [
+    "machine",
+    "symbolizer",
+    "unwinder",
+    "shell",
+    "xtask",
+    "tests",
+];
 /// Those whose tests boot nothing.
-const QUICK: [&str; 4] = ["machine", "shell", "unwinder", "xtask"];
+const QUICK: [&str; 5] = ["machine", "symbolizer", "unwinder", "shell", "xtask"];
 
 /// How a step went.
 enum Went {
