@@ -67,6 +67,19 @@ pub(crate) fn record_with(kind: Kind, cs: Option<u16>, a: u64, b: u64) {
     record.sequence.store(sequence, Ordering::Release);
 }
 
+/// What recording an event writes to: name, first byte, how many.
+pub(crate) fn places() -> [(&'static str, u64, u64); 2] {
+    let counter = &raw const NEXT as u64;
+    // The next one: the switch begins with it, and the others follow.
+    let next = NEXT.load(Ordering::Relaxed) % CAPACITY;
+    let bytes = size_of::<Record>() as u64;
+    let record = (&raw const RING as u64).wrapping_add(next * bytes);
+    [
+        ("event counter", counter, size_of_val(&NEXT) as u64),
+        ("next event record", record, bytes),
+    ]
+}
+
 /// The oldest and the newest sequence number there may be a record of.
 pub(crate) fn bounds() -> (u64, u64) {
     let next = NEXT.load(Ordering::Relaxed);

@@ -2,10 +2,10 @@
 //!
 //! The report allocates nothing and waits for no lock.
 
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use machine::{VirtAddr, vectors};
+use machine::{Raised, VirtAddr, vectors};
 
 use crate::arch::descriptors::SYSTEM_CALL;
 use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
@@ -30,11 +30,50 @@ static REPORTING: AtomicU32 = AtomicU32::new(0);
 /// How often each vector was entered; SYSCALL counts as vector 0x80.
 static COUNTERS: [AtomicU64; 256] = [const { AtomicU64::new(0) }; 256];
 
+/// Vector, error code and CR2 of the fault whose report has begun.
+static FIRST: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// What the CPU is expected to raise next in ring 0: the vector, the error code above it, and
+/// the top bit so that vector 0 counts. 0 for nothing in particular.
+static EXPECTED: AtomicU64 = AtomicU64::new(0);
+const IS_EXPECTED: u64 = 1 << 63;
+
+/// Notes what was foretold, for the report of the next fault to say whether it was so.
+pub(crate) fn expect(raised: Option<Raised>) {
+    let word = raised.map_or(0, |raised| {
+        IS_EXPECTED | u64::from(raised.vector) | raised.error.unwrap_or(0) << 8
+    });
+    EXPECTED.store(word, Ordering::Relaxed);
+}
+
 /// How often this vector was entered since boot.
 pub(crate) fn counter(vector: u8) -> u64 {
     COUNTERS
         .get(usize::from(vector))
         .map_or(0, |counter| counter.load(Ordering::Relaxed))
+}
+
+/// Where the handler of all traps is.
+pub(crate) fn address() -> u64 {
+    trap as fn(&mut TrapFrame) as usize as u64
+}
+
+/// What handling a trap writes to: name, first byte, how many.
+pub(crate) fn places() -> [(&'static str, u64, u64); 3] {
+    let (counters, reporting) = (&raw const COUNTERS, &raw const REPORTING);
+    [
+        faults::place(),
+        (
+            "trap counters",
+            counters as u64,
+            size_of_val(&COUNTERS) as u64,
+        ),
+        (
+            "reports under way",
+            reporting as u64,
+            size_of_val(&REPORTING) as u64,
+        ),
+    ]
 }
 
 /// Called by the entry stubs, with interrupts off.
@@ -139,9 +178,41 @@ fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
             vectors::name(vector),
             VirtAddr(frame.rip)
         );
+        let [vector, error, cr2] = [0, 1, 2].map(|place| {
+            let word: Option<&AtomicU64> = FIRST.get(place);
+            word.map_or(0, |word| word.load(Ordering::Relaxed))
+        });
+        // Stored below, from a byte.
+        let vector = (vector & 0xff) as u8;
+        let _ = writeln!(
+            out,
+            "the first one: {}, vector {vector}, error code {error:#x}, CR2 {}",
+            vectors::name(vector),
+            VirtAddr(cr2)
+        );
+        let _ = compare(&mut out, vector, error);
         panic::stop();
+    }
+    for (word, value) in FIRST.iter().zip([u64::from(vector), frame.error, cr2]) {
+        word.store(value, Ordering::Relaxed);
     }
     let record = faults::record(vector, frame, cr2);
     let _ = faults::report(&record, &mut out);
+    let _ = compare(&mut out, vector, frame.error);
     panic::stop()
+}
+
+/// Whether this was foretold, if anything was.
+fn compare(out: &mut dyn fmt::Write, vector: u8, error: u64) -> fmt::Result {
+    match EXPECTED.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        expected if expected == IS_EXPECTED | u64::from(vector) | error << 8 => {
+            writeln!(out, "as predicted")
+        }
+        expected => {
+            let name = vectors::name((expected & 0xff) as u8);
+            let code = (expected & !IS_EXPECTED) >> 8;
+            writeln!(out, "prediction failed: {name}, error code {code:#x}")
+        }
+    }
 }

@@ -6,7 +6,7 @@ use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
     Attempts, Clock, Cpu, Crash, Edits, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
     Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots, Stacks,
-    Symbols, Target,
+    Switches, Symbols, Target,
 };
 use spin::Once;
 
@@ -104,6 +104,10 @@ impl Target for LiveKernel {
     }
 
     fn stacks(&mut self) -> Option<&mut dyn Stacks> {
+        Some(&mut self.processes)
+    }
+
+    fn switches(&mut self) -> Option<&mut dyn Switches> {
         Some(&mut self.processes)
     }
 

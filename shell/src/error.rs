@@ -15,8 +15,9 @@ use crate::grammar::expression::Comparison;
 use crate::pipe;
 use crate::process::{Named, Number as Processes};
 use crate::render::{Count, Size};
+use crate::way::Failing;
 use crate::{
-    AttemptError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, SnapshotError,
+    AttemptError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, Rsp0, SnapshotError,
     StackError, UndoError,
 };
 
@@ -123,6 +124,12 @@ pub(crate) enum Error {
     Foretold(Foretold),
     /// It was not tried, because this would come of it.
     Refused(Foretold),
+    /// It was not tried, because this is not as it must be.
+    RefusedNeed(Failing),
+    /// It was not tried, because RSP0 would be wrong.
+    RefusedRsp0(Rsp0),
+    /// So many of so many needs are not met.
+    NotReady(u64, u64),
     /// It was not tried, because the first use of the stack would raise this.
     RefusedStack(Raised),
     /// It came otherwise than was foretold.
@@ -274,6 +281,13 @@ impl fmt::Display for Error {
             Error::Refused(foretold) => {
                 write!(f, "refused: {foretold}; `--force` tries it")
             }
+            Error::RefusedNeed(failing) => write!(f, "refused: {failing}; `--force` tries it"),
+            Error::RefusedRsp0(Rsp0 { value, should_be }) => write!(
+                f,
+                "refused: RSP0 would be {value}, not {should_be}, where its kernel stack ends; `--force` tries it"
+            ),
+            Error::NotReady(1, of) => write!(f, "1 of {of} needs is not met"),
+            Error::NotReady(count, of) => write!(f, "{count} of {of} needs are not met"),
             Error::RefusedStack(raised) => write!(
                 f,
                 "refused: {raised}, in ring 3 at the first use of its stack; `--force` tries it"

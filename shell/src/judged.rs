@@ -6,24 +6,32 @@ use machine::{PhysAddr, Verdict, Walk, Why};
 
 /// Why an access fails: `PT entry at 0x0000_0000_4018 not present`, or what it comes to:
 /// `-r-x (4K page)`.
-pub(crate) struct Judged<'a> {
-    pub(crate) walk: &'a Walk,
-    pub(crate) verdict: &'a Verdict,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Judged {
+    /// Where the entry is that decided.
+    entry: Option<PhysAddr>,
+    pub(crate) verdict: Verdict,
 }
 
-impl Judged<'_> {
-    /// The physical address of the entry of this level.
-    fn entry(&self, level: machine::Level) -> Option<PhysAddr> {
-        let mut steps = self.walk.steps().iter();
-        steps
-            .find(|step| step.entry.level == level)
-            .map(machine::Step::entry_address)
+impl Judged {
+    pub(crate) fn of(walk: &Walk, verdict: Verdict) -> Self {
+        let entry = match verdict {
+            Verdict::PageFault { level, .. } => {
+                let mut steps = walk.steps().iter();
+                steps.find(|step| step.entry.level == level)
+            }
+            _ => None,
+        };
+        Judged {
+            entry: entry.map(machine::Step::entry_address),
+            verdict,
+        }
     }
 }
 
-impl fmt::Display for Judged<'_> {
+impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self.verdict {
+        match self.verdict {
             Verdict::Allowed { size, rights } => write!(f, "{rights} ({size} page)"),
             Verdict::NonCanonical => f.write_str("not canonical"),
             Verdict::Unknown { level, why } => {
@@ -31,7 +39,7 @@ impl fmt::Display for Judged<'_> {
             }
             Verdict::PageFault { level, why, .. } => {
                 write!(f, "{level} entry")?;
-                if let Some(at) = self.entry(level) {
+                if let Some(at) = self.entry {
                     write!(f, " at {at}")?;
                 }
                 match why {

@@ -45,6 +45,7 @@ mod session;
 #[cfg(any(test, feature = "simulated"))]
 pub mod simulated;
 mod space;
+mod spoil;
 mod status;
 mod target;
 mod terminal;
@@ -53,14 +54,15 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod virt;
+mod way;
 
 pub use abilities::{
     Attempt, AttemptError, Attempts, Bench, Call, Chain, Edit, EditError, EditList, EditState,
     Edits, Event, EventKind, Events, Exit, FaultRecord, Faults, Flush, FrameInfo, FrameOwner,
     FrameTotals, Frames, Image, Interrupts, Lines, NoSymbols, OnStack, Outcome, Pid, Place, Poke,
-    ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rule, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, StackError, StackInfo, StackKind, StackPlace,
-    StackState, Stacks, Start, Subject, Symbols, UndoError, is_like,
+    ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rsp0, Rule,
+    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind,
+    StackPlace, StackState, Stacks, Start, Subject, Switches, Symbols, UndoError, is_like,
 };
 pub use decoder::Decoder;
 use error::Error;

@@ -9,7 +9,8 @@ use core::fmt;
 use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
-    Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Symbols,
+    Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Switches,
+    Symbols,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
@@ -66,6 +67,11 @@ pub trait Target {
 
     /// The books about stacks.
     fn stacks(&mut self) -> Option<&mut dyn Stacks> {
+        None
+    }
+
+    /// What switches to processes need.
+    fn switches(&mut self) -> Option<&mut dyn Switches> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! Control registers, model-specific registers, RFLAGS and HLT, one function each.
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
 
 use super::features::Features;
 use machine::PhysAddr;
@@ -71,6 +71,32 @@ pub(crate) fn cr3() -> u64 {
     value
 }
 
+// A function of its own, so that the address of the instruction after the load is known: it is
+// the first thing that the new tables must map.
+global_asm!(
+    r#"
+    .pushsection .text.ringwalk_load_cr3, "ax", @progbits
+    .global ringwalk_load_cr3
+ringwalk_load_cr3:
+    movq %rdi, %cr3
+    .global ringwalk_cr3_loaded
+ringwalk_cr3_loaded:
+    ret
+    .popsection
+    "#,
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    fn ringwalk_load_cr3(root: u64);
+    static ringwalk_cr3_loaded: u8;
+}
+
+/// The address of the first instruction that runs in the tables just loaded.
+pub(crate) fn after_cr3_load() -> u64 {
+    &raw const ringwalk_cr3_loaded as u64
+}
+
 /// Makes the tables at `root` the ones in use, and with that drops every cached translation.
 ///
 /// # Safety
@@ -79,9 +105,9 @@ pub(crate) fn cr3() -> u64 {
 /// the code that runs next, the current stack, the descriptor tables, and everything the
 /// kernel reaches through a reference it is holding.
 pub(crate) unsafe fn load_cr3(root: PhysAddr) {
-    // SAFETY: the caller promises that what runs next is mapped. The asm is left without
-    // `nomem` on purpose: memory may differ after it.
-    unsafe { asm!("mov cr3, {}", in(reg) root.0, options(nostack, preserves_flags)) };
+    // SAFETY: the caller promises that what runs next is mapped, the stack with the return
+    // address included. A call is opaque to the compiler: memory may differ after it.
+    unsafe { ringwalk_load_cr3(root.0) };
 }
 
 /// Drops the cached translation of one page on this CPU.

@@ -172,6 +172,19 @@ pub(crate) fn set_rsp0(top: u64) -> u64 {
     old.as_u64()
 }
 
+/// What [`set_rsp0`] writes to: name, first byte, how many.
+pub(crate) fn rsp0_places() -> [(&'static str, u64, u64); 2] {
+    [
+        ("RSP0 in the TSS", tss_place().0 + 4, 8),
+        ("stack for SYSCALL", entry::system_call_stack_place(), 8),
+    ]
+}
+
+/// Where the TSS is, and its bytes.
+pub(crate) fn tss_place() -> (u64, u64) {
+    (&raw const TSS as u64, size_of::<TaskStateSegment>() as u64)
+}
+
 fn set_gate(vector: u8, ist: u8) {
     let dpl = if FROM_RING_3.contains(&vector) { 3 } else { 0 };
     // `vector` is a u8, so the gate is one of the 256.

@@ -313,6 +313,11 @@ pub(crate) fn iretq_address() -> u64 {
     &raw const ringwalk_iretq as u64
 }
 
+/// Where the stack that SYSCALL's entry switches to is kept.
+pub(super) fn system_call_stack_place() -> u64 {
+    &raw const ringwalk_system_call_rsp as u64
+}
+
 /// Sets the stack that SYSCALL's entry switches to.
 pub(super) fn set_system_call_stack(top: u64) {
     let field = &raw mut ringwalk_system_call_rsp;

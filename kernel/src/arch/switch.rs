@@ -52,6 +52,14 @@ unsafe extern "C" {
     static ringwalk_first_return: u8;
 }
 
+/// What [`stacks`] finds on the stack it goes on with: six registers and a return address.
+pub(crate) const SAVED_BYTES: u64 = 56;
+
+/// Where stacks are switched.
+pub(crate) fn address() -> u64 {
+    ringwalk_switch as unsafe extern "C" fn(*mut u64, u64) as usize as u64
+}
+
 /// Goes on with the stack at `load`, and comes back when somebody goes on with this one, whose
 /// place is stored at `save`. Interrupts must be off.
 pub(crate) fn stacks(save: *mut u64, load: u64) {

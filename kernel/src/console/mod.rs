@@ -5,7 +5,7 @@ mod emergency;
 mod pixels;
 mod screen;
 
-pub(crate) use emergency::emergency;
+pub(crate) use emergency::{emergency, places};
 
 use bootloader_api::info::FrameBuffer;
 use shell::Sink;

@@ -1,11 +1,15 @@
 //! What the shell may ask about processes.
 
 use heapless::Vec;
-use machine::{PhysAddr, Registers, VirtAddr};
-use shell::{Exit, Pid, ProcessError, ProcessInfo, ProcessState, Processes, Program, Start};
+use machine::transition::Need;
+use machine::{PhysAddr, Raised, Registers, VirtAddr};
+use shell::{
+    Exit, Pid, ProcessError, ProcessInfo, ProcessState, Processes, Program, Rsp0, Spoil, Start,
+    Switches,
+};
 
 use super::spawn::{self, MOST_ARGUMENTS};
-use super::{KERNEL, NOBODY, Process, State, exit, ramdisk, run_others, table};
+use super::{KERNEL, NOBODY, Process, State, exit, needs, ramdisk, run_others, spoil, table};
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
 use crate::memory::master;
@@ -205,6 +209,28 @@ impl Processes for LiveProcesses {
         } else {
             cpu::sleep_until_interrupt();
         }
+    }
+}
+
+impl Switches for LiveProcesses {
+    fn need(&mut self, pid: Pid, index: usize) -> Option<Need> {
+        needs::need(pid, index)
+    }
+
+    fn rsp0(&mut self, pid: Pid) -> Option<Rsp0> {
+        needs::rsp0(pid)
+    }
+
+    fn spoil(&mut self, pid: Pid, what: Spoil) -> Result<(), ProcessError> {
+        cpu::without_interrupts(|| spoil::spoil(pid, what))
+    }
+
+    fn release(&mut self, pid: Pid) {
+        spoil::release(pid);
+    }
+
+    fn expect(&mut self, raised: Option<Raised>) {
+        crate::fault::expect(raised);
     }
 }
 

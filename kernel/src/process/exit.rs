@@ -48,7 +48,11 @@ fn bury(pid: u32, how: Exit) {
     let parent = match table.get(pid) {
         Some(process) => {
             process.state = State::Dead(how);
+            let spoiled = process.spoiled.take();
             if let Some(space) = process.space.take() {
+                if let Some(spoiled) = spoiled {
+                    spoiled.undo(space.root());
+                }
                 space.destroy();
             }
             process.parent

@@ -17,6 +17,7 @@ mod elf;
 mod exit;
 mod fork;
 mod leave;
+mod needs;
 mod program;
 #[expect(
     unsafe_code,
@@ -26,6 +27,7 @@ pub(crate) mod ramdisk;
 mod schedule;
 mod space;
 mod spawn;
+mod spoil;
 mod stack_list;
 mod syscall;
 mod user_memory;
@@ -95,12 +97,23 @@ pub(crate) struct Process {
     /// It has not been in ring 3 yet, and how it shall get there.
     is_new: bool,
     start: Start,
+    /// It was broken on purpose, and does not run before it is released.
+    is_held: bool,
+    spoiled: Option<Box<spoil::Spoiled>>,
     /// Where the next `map` goes.
     next_map: u64,
     ticks: u64,
     output: VecDeque<u8>,
     input: VecDeque<u8>,
     input_ended: bool,
+}
+
+impl Process {
+    /// The stack for entries from ring 3.
+    fn rsp0(&self) -> u64 {
+        let spoiled = self.spoiled.as_ref().and_then(|spoiled| spoiled.rsp0);
+        spoiled.unwrap_or(self.stack.top)
+    }
 }
 
 /// Bytes of output kept for whoever takes them out.

@@ -20,6 +20,16 @@ pub(crate) fn current_pid() -> u32 {
     CURRENT.load(Ordering::Relaxed)
 }
 
+/// Where it is kept.
+pub(super) fn current_place() -> &'static AtomicU32 {
+    &CURRENT
+}
+
+/// The address of the switch, which `mov cr3` returns to.
+pub(super) fn address() -> u64 {
+    switch_to as fn(u32, u32) as usize as u64
+}
+
 /// Called from the timer's interrupt when it came in ring 3.
 pub(crate) fn preempt() {
     {
@@ -70,7 +80,7 @@ fn choose() -> Option<u32> {
         }
     }
     let current = current_pid();
-    let ready = |process: &&mut super::Process| process.state == State::Ready;
+    let ready = |process: &&mut super::Process| process.state == State::Ready && !process.is_held;
     // Lowest pid above the current one, else the kernel, else the lowest of all.
     let above = table
         .all()
@@ -128,7 +138,7 @@ fn incoming(table: &mut Table, pid: u32) -> Option<(u64, Option<machine::PhysAdd
     let process = table.get(pid)?;
     process.state = State::Running;
     let root = process.space.as_ref()?.root();
-    Some((process.kernel_rsp, Some(root), Some(process.stack.top)))
+    Some((process.kernel_rsp, Some(root), Some(process.rsp0())))
 }
 
 /// Saves what the thread that goes has in the processor; where its stack pointer goes.

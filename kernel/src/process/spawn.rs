@@ -113,6 +113,8 @@ pub(super) fn finish(
         user,
         is_new: true,
         start: Start::default(),
+        is_held: false,
+        spoiled: None,
         next_map,
         ticks: 0,
         output: VecDeque::with_capacity(OUTPUT),

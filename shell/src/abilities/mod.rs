@@ -13,6 +13,7 @@ mod interrupts;
 mod processes;
 mod snapshots;
 mod stacks;
+mod switches;
 mod symbols;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
@@ -26,4 +27,5 @@ pub use processes::{
 };
 pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject};
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};
+pub use switches::{Rsp0, Spoil, Switches};
 pub use symbols::{Image, NoSymbols, Symbols};

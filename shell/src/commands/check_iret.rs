@@ -247,11 +247,7 @@ fn say(
     if let Some((va, verdict)) = access {
         let paging = now.controls.paging(now.paging);
         let walk = machine::walk(context.target.memory(), &paging, now.root, va);
-        let judged = Judged {
-            walk: &walk,
-            verdict: &verdict,
-        };
-        write!(line, ": {judged}")?;
+        write!(line, ": {}", Judged::of(&walk, verdict))?;
     }
     let raised = match finding.what {
         What::FirstPush(raised, _) => Some(raised),
@@ -353,10 +349,7 @@ fn rsp0(context: &mut Context<'_>, wanted: &Wanted) -> Result<(), Error> {
     for va in [first, page_below] {
         let (walk, verdict) = now.access(context.target.memory(), va, access, controls);
         if !matches!(verdict, Verdict::Allowed { .. }) {
-            let judged = Judged {
-                walk: &walk,
-                verdict: &verdict,
-            };
+            let judged = Judged::of(&walk, verdict);
             let what = match va == first {
                 true => "the trap back pushes",
                 false => "the page below",

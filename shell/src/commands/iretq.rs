@@ -5,6 +5,8 @@
 
 use core::fmt::{self, Write};
 
+use heapless::Vec;
+use machine::VirtAddr;
 use machine::iret::{Frame, Outcome, Report};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
@@ -16,14 +18,15 @@ use crate::grammar::word::Word;
 use crate::once::Once;
 use crate::process::{self, Named};
 use crate::record::{Row, flag, text};
-use crate::{Error, Exit, Pid, Start};
+use crate::way::{self, CourseLine, switches};
+use crate::{Error, Exit, Pid, Spoil, Start, spoil};
 
 pub(super) const COMMAND: Command = Command {
     name: "iretq",
     group: Group::Processes,
-    usage: "<program> [cs=N] [ss=N] [rip=N] [rsp=N] [rflags=N] [unchecked] [--force] [break]",
+    usage: "<program> [cs|ss|rip|rsp|rflags|rsp0=N...] [spoil=...] [unchecked] [--force] [break]",
     summary: "start a program with a changed return frame",
-    help: "Starts a program like `spawn`, but the frame that the first IRETQ to ring 3 takes is changed as given. What `check iret` foretells of it decides: if it would not come to ring 3, or its stack would fault, it is refused with the reason, and nothing has run. `--force` tries it all the same; then the kernel checks the frame before it uses it, and a bad one ends the process with #GP(0) at the frame's RIP, whatever the CPU would have said; RFLAGS are masked: IOPL and VM off, IF on. With `unchecked` the frame goes to the CPU as it is, RFLAGS included, and what the CPU raises at the IRETQ ends the process. A frame with IF clear then runs until the machine is reset, since nothing can interrupt it; one that leads to ring 0 ends the kernel.\nWhere the CPU had its say, the command tells whether what was foretold came true: `as predicted`, or it fails with `prediction failed`. `check iret` takes the same words and tries nothing.\nWith `break` a hardware breakpoint (DR0) waits at the program's first instruction: #DB ends the process there, unless RF (0x10000) is set in the frame.",
+    help: "Starts a program like `spawn`, with the frame that the first IRETQ to ring 3 takes changed as given, and the process broken by `spoil=` and `rsp0=` as by the command `spoil`. What `check switch` and `check iret` find wrong with it is the reason why it is refused. `--force` tries it: what would end the kernel is said before, and the report of the fault says whether it came so. The kernel then checks the frame, and a bad one ends the process with #GP(0) at the frame's RIP; RFLAGS are masked: IOPL and VM off, IF on. With `unchecked` the frame goes to the CPU as it is, and what the CPU raises at the IRETQ ends the process; with IF clear it runs until the machine is reset, and a frame that leads to ring 0 ends the kernel.\nThe command tells whether what was foretold came true: `as predicted`, or it fails with `prediction failed`.\nWith `break` a hardware breakpoint (DR0) waits at the program's first instruction: #DB ends the process there, unless RF (0x10000) is set in the frame.",
     examples: &[
         (
             "iretq hello cs=0x10",
@@ -63,7 +66,9 @@ pub(super) const COMMAND: Command = Command {
             "cs=",
             "rflags=",
             "rip=",
+            "rsp0=",
             "rsp=",
+            "spoil=",
             "ss=",
             "unchecked",
         ]),
@@ -73,15 +78,12 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let program = args.word().ok_or(Error::Missing("program"))?;
-    let Wish { start, force } = read(context, args)?;
+    let wish = read(context, args)?;
     let pid = spawn::start(context, program, &[])?;
-    let report = match foretold(context, pid, start, force) {
+    let report = match foretold(context, pid, &wish) {
         Ok(report) => report,
         Err(why) => {
-            let processes = context.processes()?;
-            // It has not run; nothing of it stays.
-            let _ = processes.kill(pid);
-            let _ = processes.reap(pid);
+            spawn::forget(context, pid)?;
             return Err(why);
         }
     };
@@ -104,12 +106,12 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 /// # Errors
 ///
 /// It is not to be tried, or cannot be.
-fn foretold(
-    context: &mut Context<'_>,
-    pid: Pid,
-    start: Start,
-    force: bool,
-) -> Result<Option<Report>, Error> {
+fn foretold(context: &mut Context<'_>, pid: Pid, wish: &Wish) -> Result<Option<Report>, Error> {
+    let Wish { start, force, .. } = *wish;
+    for what in &wish.spoils {
+        let spoiled = switches(context)?.spoil(pid, *what);
+        spoiled.map_err(Error::Process)?;
+    }
     let info = process::info(context.target, pid)?;
     let registers = context.processes()?.registers(pid);
     let changed = context.processes()?.change_start(pid, start);
@@ -127,6 +129,7 @@ fn foretold(
         ss: start.ss.unwrap_or(usual.ss),
     };
     let report = foretell(context, info.root, frame)?;
+    switch(context, pid, &report, force)?;
     let is_sound = report.outcome == Outcome::Enters(3) || is_trap(report.outcome);
     if !force && !start.unchecked {
         if !is_sound {
@@ -137,6 +140,36 @@ fn foretold(
         }
     }
     Ok((!start.breakpoint && (start.unchecked || is_sound)).then_some(report))
+}
+
+/// Looks the switch to the process up, where the target knows what it needs. If it would end the
+/// kernel and is to be tried all the same, says so first: there is no afterwards.
+fn switch(context: &mut Context<'_>, pid: Pid, report: &Report, force: bool) -> Result<(), Error> {
+    if context.target.switches().is_none() {
+        return Ok(());
+    }
+    let way = way::of(context, pid, report)?;
+    if !force {
+        way.refuse()?;
+    }
+    if let Some((what, course)) = &way.stop {
+        writeln!(
+            context.out,
+            "predicted: stops at: {what}: {}",
+            CourseLine(course, way.unreported)
+        )?;
+    } else if let Some(course) = &way.back {
+        let foretold = Foretold::of(report);
+        let line = CourseLine(course, way.unreported);
+        writeln!(
+            context.out,
+            "predicted: {foretold}; the first trap back: {line}"
+        )?;
+    }
+    let switches = switches(context)?;
+    switches.expect(way.reported());
+    switches.release(pid);
+    Ok(())
 }
 
 /// Whether it is the #DB that TF asked for.
@@ -202,6 +235,7 @@ impl fmt::Display for Ids<'_> {
 struct Wish {
     start: Start,
     force: bool,
+    spoils: Vec<Spoil, 4>,
 }
 
 fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
@@ -209,6 +243,7 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
     let (mut rsp, mut rflags) = (Once::default(), Once::default());
     let (mut unchecked, mut breakpoint) = (Once::default(), Once::default());
     let mut force = Once::default();
+    let mut spoils = Vec::new();
     while let Some(word) = args.word() {
         let text = word.text()?;
         match text.split_once('=') {
@@ -220,6 +255,14 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
             None if text == "unchecked" => unchecked.set(text, ())?,
             None if text == "--force" => force.set(text, ())?,
             None if text == "break" => breakpoint.set(text, ())?,
+            Some(("spoil", value)) => {
+                let spoil = spoil::entry(value, context)?;
+                add(&mut spoils, spoil)?;
+            }
+            Some(("rsp0", value)) => {
+                let spoil = Spoil::Rsp0(VirtAddr(context.evaluate(value)?));
+                add(&mut spoils, spoil)?;
+            }
             Some((name, value)) => {
                 let field = match name {
                     "cs" => &mut cs,
@@ -244,7 +287,16 @@ fn read(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<Wish, Error> {
         breakpoint: breakpoint.is_set(),
     };
     let force = force.is_set();
-    Ok(Wish { start, force })
+    Ok(Wish {
+        start,
+        force,
+        spoils,
+    })
+}
+
+fn add(spoils: &mut Vec<Spoil, 4>, spoil: Spoil) -> Result<(), Error> {
+    let added = spoils.push(spoil);
+    added.map_err(|_| Error::Said("a process is broken in 4 ways at most"))
 }
 
 fn unknown(text: &str) -> Error {

@@ -4,6 +4,7 @@ mod assert;
 mod can;
 mod check;
 mod check_iret;
+mod check_switch;
 mod clear;
 mod cr;
 mod crash;
@@ -37,6 +38,7 @@ mod repeat;
 mod roots;
 mod snap;
 mod spawn;
+mod spoil;
 mod stacks;
 mod sym;
 mod tables;
@@ -92,6 +94,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &ps::COMMAND,
     &wait::COMMAND,
     &kill::COMMAND,
+    &spoil::COMMAND,
     &inside::COMMAND,
     &each::COMMAND,
     &stacks::COMMAND,

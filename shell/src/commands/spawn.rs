@@ -10,14 +10,14 @@ use crate::foreground::{OUTPUT, attend};
 use crate::grammar::word::Word;
 use crate::process::{Named, info, status_word};
 use crate::record::{Row, number, text};
-use crate::{Error, Exit, Pid, ProcessError};
+use crate::{Error, Exit, Pid, ProcessError, way};
 
 pub(super) const COMMAND: Command = Command {
     name: "spawn",
     group: Group::Processes,
-    usage: "<program> [argument...] [&]",
+    usage: "[--force] <program> [argument...] [&]",
     summary: "start a program",
-    help: "Starts a program in a process of its own, with these arguments, and shows what it writes as it comes, control characters as `\\xNN`. Keys are for it while it reads, a line at a time; Ctrl-D ends its input, and Ctrl-C kills it. If it does not exit with code 0, the command says how it ended, and fails. `$_` becomes its status: the exit code, or 0x100 if it was killed, or 0x200 and the vector of its fault.\nWith `&` at the end, says its pid (which `$_` becomes) and goes on at once. The process runs whenever the shell waits. The lines it has finished are shown before the next prompt, each with its pid and at most 20 of them; `wait` shows all that it has written.",
+    help: "Starts a program in a process of its own, with these arguments, and shows what it writes as it comes, control characters as `\\xNN`. Keys are for it while it reads, a line at a time; Ctrl-D ends its input, and Ctrl-C kills it. If it does not exit with code 0, the command says how it ended, and fails. `$_` becomes its status: the exit code, or 0x100 if it was killed, or 0x200 and the vector of its fault.\nWith `&` at the end, says its pid (which `$_` becomes) and goes on at once. The process runs whenever the shell waits. The lines it has finished are shown before the next prompt, each with its pid and at most 20 of them; `wait` shows all that it has written.\nWhat `check switch` looks at is looked at first, whole regions aside: a process whose space lacks something is not started, and the reason is said, unless `--force` stands before the program.",
     examples: &[
         ("spawn hello", "the way into ring 3 and back"),
         ("spawn echo 'one word' two", "arguments"),
@@ -45,6 +45,10 @@ pub(super) const COMMAND: Command = Command {
 const MOST: usize = 32;
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let force = args.peek() == Some(Word("--force"));
+    if force {
+        args.word();
+    }
     let program = args.word().ok_or(Error::Missing("program"))?;
     let mut words = Vec::<&str, MOST>::new();
     let mut in_background = false;
@@ -57,6 +61,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
     }
     let pid = start(context, program, &words)?;
+    if !force && let Err(why) = way::clear(context, pid) {
+        forget(context, pid)?;
+        return Err(why);
+    }
     match in_background {
         true => {
             context.state.value = pid.into();
@@ -74,6 +82,14 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
         false => stay(context, pid),
     }
+}
+
+/// Takes back a process that has not run: nothing of it stays.
+pub(super) fn forget(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
+    let processes = context.processes()?;
+    let _ = processes.kill(pid);
+    let _ = processes.reap(pid);
+    Ok(())
 }
 
 /// Starts a program; says what a program is if there is none of this name.

@@ -6,12 +6,12 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use super::{Counted, Fake, FakeCpu, Mishaps, Ring, StackBooks};
+use super::{Counted, Fake, FakeCpu, Mishaps, Needs, Ring, StackBooks};
 use crate::simulated::{Album, Pencil};
 use crate::{
     Attempts, Clock, Cpu, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals, Frames,
     Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Target, UndoError,
+    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Target, UndoError,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -25,6 +25,7 @@ pub(crate) struct Machine {
     pub(crate) switch: Option<PowerError>,
     pub(crate) processes: Option<Fake>,
     pub(crate) stacks: Option<StackBooks>,
+    pub(crate) switches: Option<Needs>,
     pub(crate) interrupts: Option<Counted>,
     pub(crate) events: Option<Ring>,
     pub(crate) faults: Option<Mishaps>,
@@ -122,6 +123,7 @@ impl Machine {
             switch: None,
             processes: None,
             stacks: None,
+            switches: None,
             interrupts: None,
             events: None,
             faults: None,
@@ -282,6 +284,10 @@ impl Target for Machine {
     }
     fn processes(&mut self) -> Option<&mut dyn Processes> {
         self.processes.as_mut().map(|all| all as &mut dyn Processes)
+    }
+    fn switches(&mut self) -> Option<&mut dyn Switches> {
+        let switches = self.switches.as_mut();
+        switches.map(|switches| switches as &mut dyn Switches)
     }
     fn stacks(&mut self) -> Option<&mut dyn Stacks> {
         self.stacks.as_mut().map(|stacks| stacks as &mut dyn Stacks)

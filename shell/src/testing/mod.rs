@@ -9,6 +9,7 @@ mod machine;
 mod mishaps;
 mod processes;
 pub(crate) mod sound;
+mod switches;
 
 use std::collections::VecDeque;
 
@@ -18,6 +19,7 @@ pub(crate) use grid::Grid;
 pub(crate) use machine::{Machine, ROOT, process_root};
 pub(crate) use mishaps::Mishaps;
 pub(crate) use processes::Fake;
+pub(crate) use switches::Needs;
 
 use crate::{Key, Shell, Sink, Status, Terminal, Typed};
 

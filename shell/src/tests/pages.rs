@@ -11,7 +11,8 @@ fn output_longer_than_the_screen_stops_at_each_page() {
     let help = output(&mut Machine::full(), "help").0;
     let lines = help.lines().count();
     // Space for each page, with one to spare; then the prompt closes.
-    let mut terminal = Scripted::new(80, 10).text("help\n     ");
+    let keys = format!("help\n{}", " ".repeat(lines / 9 + 1));
+    let mut terminal = Scripted::new(80, 10).text(&keys);
     session(&mut terminal);
     assert_eq!(terminal.shown.matches(MORE).count(), (lines - 1) / 9);
     let text = terminal.screen.text();

@@ -6,6 +6,7 @@
 
 mod access;
 mod backtrace;
+mod broken;
 mod check;
 mod compare;
 mod console;
@@ -279,6 +280,11 @@ fn main() -> Result<()> {
     trials.push(trial(
         "bios::iretq_takes_a_grid_of_frames_as_foretold".to_owned(),
         move || foretold::grid(&bios, Firmware::Bios),
+    ));
+    let bios = Arc::clone(&built);
+    trials.push(trial(
+        "bios::broken_spaces_end_as_foretold".to_owned(),
+        move || broken::spaces(&bios, Firmware::Bios),
     ));
     // Half an hour: only where it is asked for by name.
     if arguments.filter.as_deref() == Some("soak") {

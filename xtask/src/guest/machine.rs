@@ -30,6 +30,8 @@ pub struct Machine {
     pub began: Instant,
     stderr: PathBuf,
     firmware_log: PathBuf,
+    /// What QEMU notes about resets.
+    reset_log: PathBuf,
     /// Sockets and logs of this machine only.
     folder: Scratch,
 }
@@ -88,11 +90,15 @@ impl Machine {
         let monitor = UnixListener::bind(at("monitor")).map_err(text)?;
         let stderr = at("stderr");
         let firmware_log = at("firmware");
+        let reset_log = at("resets");
 
         let mut command = outliving_nobody(&options.qemu);
         command
             .args(arguments(options))
-            .args(["-display", "none", "-no-reboot"]);
+            .args(["-display", "none", "-no-reboot"])
+            // Only what comes before a reset: whether it was a triple fault.
+            .args(["-d", "cpu_reset", "-D"])
+            .arg(&reset_log);
         // QEMU connects to us: no byte can be lost before we listen.
         for (name, use_it) in [("serial", "-serial"), ("monitor", "-mon")] {
             let socket = format!("socket,id={name},path={}", at(name).display());
@@ -125,6 +131,7 @@ impl Machine {
             began,
             stderr,
             firmware_log,
+            reset_log,
             folder,
         };
         let serial = machine.accept(&serial)?;
@@ -195,7 +202,17 @@ impl Machine {
         while self.poll().is_none() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        how_it_left(self.ended, reason)
+        match how_it_left(self.ended, reason) {
+            Left::Reset if self.had_a_triple_fault() => Left::TripleFault,
+            left => left,
+        }
+    }
+
+    /// Whether QEMU's log has one. It is the guest's last: nothing resets it without ending it.
+    fn had_a_triple_fault(&self) -> bool {
+        let text = std::fs::read(&self.reset_log).unwrap_or_default();
+        let is_one = |line: &[u8]| line == b"Triple fault";
+        text.split(|byte| *byte == b'\n').any(is_one)
     }
 
     /// What QEMU itself had to say.

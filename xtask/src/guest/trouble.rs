@@ -153,8 +153,10 @@ pub enum Trouble {
 pub enum Left {
     /// It switched itself off.
     PowerOff,
-    /// It reset: a triple fault, or a reboot that was asked for.
+    /// It reset, as it does when it is asked to reboot.
     Reset,
+    /// It reset because a double fault could not be delivered.
+    TripleFault,
     /// QEMU gave another reason.
     Reason(String),
     /// QEMU ended with this status, which is not the guest's doing alone.
@@ -169,7 +171,8 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Left::PowerOff => write!(f, "it switched itself off"),
-            Left::Reset => write!(f, "it reset (a triple fault, or a reboot)"),
+            Left::Reset => write!(f, "it reset"),
+            Left::TripleFault => write!(f, "it reset: a triple fault"),
             Left::Reason(reason) => write!(f, "QEMU says: {reason}"),
             // QEMU aborts on some states a guest can bring about, such as a broken TSS.
             Left::Exit(134) | Left::Signal(6) => write!(f, "QEMU itself aborted"),

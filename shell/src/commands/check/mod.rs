@@ -17,7 +17,7 @@ mod what;
 
 use core::fmt::{Arguments, Write};
 
-use super::check_iret;
+use super::{check_iret, check_switch};
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
@@ -39,6 +39,7 @@ const WORDS: &[&str] = &[
     "nx",
     "reserved",
     "stacks",
+    "switch",
     "user-bits",
     "wx",
 ];
@@ -46,9 +47,9 @@ const WORDS: &[&str] = &[
 pub(super) const COMMAND: Command = Command {
     name: "check",
     group: Group::Memory,
-    usage: "<part...> [root] | iret [pid | <rip> <cs> <rflags> <rsp> <ss>]",
+    usage: "<part...> [root] | iret [pid | <rip> <cs> <rflags> <rsp> <ss>] | switch <pid>",
     summary: "say what is wrong with tables, stacks, gates or a return frame",
-    help: "Each part has a line: pass or fail, and what was looked at. Below it a row for each finding: the space, the addresses, the level, address and value of the entry at fault, and the bit. `$_` becomes the number of findings; if there is any, the command fails. Memory that cannot be read makes a part `unknown` that found nothing wrong: that fails, too.\n`kernel-half`: the upper 256 entries of every process are the master's; one that is missing, differs, or has a private table, which may be stale, is named with the entry where the two part. `stacks`: every page of a live stack is mapped, writable and not executable, its guard pages and those of free stacks are not mapped, in every space. `wx`: no page is both writable and executable; none loses W at a level above; regions that are to be written are writable, and no others. `nx`: the same of execution. `user-bits`: nothing in the kernel's half or in the master has U/S set in its last entry; in processes every page has it, at every level. `global`: G is not set where a table is referenced, in user halves, or on stacks. `reserved`: no entry has reserved bits set or names an address without memory. `loops`: no entry references a table that leads to it. `alias`: no table of a space is under two of its entries, and no code of a process can be written by another name. `frames`: what `frames audit` finds; it is about all spaces at once. `descriptors`: the GDT, CS, SS and TR, the task state segment with RSP0, the ISTs and the I/O bitmap, and every gate: present, its type, DPL, selector, handler and stack. `all`: all of these.\nWithout a root, the master and every process that is alive are looked at; what a process shares with the master, only there. A root is `cr3`, `master`, a pid, @name for a snapshot, or the physical address of a PML4; all of that one space is looked at. A part shows its first 16 findings and counts the rest; of corrupt tables that lead to each other without end it looks at four million entries.\n`iret` holds a return frame against the rules of IRETQ in the kernel: the five words given, with the tables of CR3, or those a process will go on with, with its own. A line for each word says `ok`, `warn` or `FAIL`, by which rule, and for addresses which entry of the tables decided with which bit; so does a line for RSP0, which the trap back needs. The last line is the answer: the first exception with its error code, in which ring and when it comes, or `enters ring 3`. `$_` becomes 0 if it does, else 0x200 and the vector; if it does not, the command fails. What QEMU 7.2 does otherwise than the manuals say is named by its id.",
+    help: "Each part has a line: pass or fail, and what was looked at. Below it a row for each finding: the space, the addresses, the level, address and value of the entry at fault, and the bit. `$_` becomes the number of findings; if there is any, the command fails. Memory that cannot be read makes a part `unknown` that found nothing wrong: that fails, too.\n`kernel-half`: the upper 256 entries of every process are the master's; one that is missing, differs, or has a private table, which may be stale, is named with the entry where the two part. `stacks`: every page of a live stack is mapped, writable and not executable, its guard pages and those of free stacks are not mapped, in every space. `wx`: no page is both writable and executable; none loses W at a level above; regions that are to be written are writable, and no others. `nx`: the same of execution. `user-bits`: nothing in the kernel's half or in the master has U/S set in its last entry; in processes every page has it, at every level. `global`: G is not set where a table is referenced, in user halves, or on stacks. `reserved`: no entry has reserved bits set or names an address without memory. `loops`: no entry references a table that leads to it. `alias`: no table of a space is under two of its entries, and no code of a process can be written by another name. `frames`: what `frames audit` finds; it is about all spaces at once. `descriptors`: the GDT, CS, SS and TR, the task state segment with RSP0, the ISTs and the I/O bitmap, and every gate: present, its type, DPL, selector, handler and stack. `all`: all of these.\nWithout a root, the master and every process that is alive are looked at; what a process shares with the master, only there. A root is `cr3`, `master`, a pid, @name for a snapshot, or the physical address of a PML4; all of that one space is looked at. A part shows its first 16 findings and counts the rest; of corrupt tables that lead to each other without end it looks at four million entries.\n`iret` holds a return frame against the rules of IRETQ in the kernel: the five words given, with the tables of CR3, or those a process will go on with, with its own. A line for each word says `ok`, `warn` or `FAIL`, by which rule, and for addresses which entry of the tables decided with which bit; so does a line for RSP0, which the trap back needs. The last line is the answer: the first exception with its error code, in which ring and when it comes, or `enters ring 3`. `$_` becomes 0 if it does, else 0x200 and the vector; if it does not, the command fails. What QEMU 7.2 does otherwise than the manuals say is named by its id.\n`switch` looks up in the tables of a process all that the CPU and the kernel touch when they change to it, and changes nothing: on the way (`way`, in that order), when a trap comes back (`trap`), when a fault has to be reported (`report`), and whole regions (`region`). A line for each says `ok` or `FAIL`, with the entry that decides and its bit. The last line is the answer: where the way stops, with the exception, what comes of its delivery, and whether that ends in a double or a triple fault; or where it leads. `$_` becomes the number of needs that are not met; if there are any, the command fails.",
     examples: &[
         ("check all", "is the machine sound?"),
         (
@@ -60,6 +61,7 @@ pub(super) const COMMAND: Command = Command {
             "three questions about rights, in every space",
         ),
         ("check all @before", "was it wrong then already?"),
+        ("check switch 3", "would the kernel survive its CR3?"),
         ("check iret 3", "will process 3 come back to ring 3?"),
         (
             "check iret 0x40_1000 0x23 0x202 0x7fff_fff0_0000 0x1b",
@@ -114,10 +116,15 @@ pub(super) const COMMAND: Command = Command {
         check_iret::ROW,
         check_iret::DEVIATION,
         check_iret::ANSWER,
+        check_switch::NEED,
+        check_switch::COURSE,
     ],
     args: &[ArgKind::Words(WORDS), ArgKind::Root(WORDS)],
     run,
 };
+
+/// A part that foretells what the CPU will do.
+type Foretold = fn(&mut Context<'_>, &mut Args<'_>) -> Result<(), Error>;
 
 type Run = fn(&mut Context<'_>, &Scope) -> Result<Report, Error>;
 
@@ -153,9 +160,14 @@ const FRAMES: &str = "frames";
 const FRAMES_ALONE: &str = "it is about all spaces; give no root";
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    if args.peek().is_some_and(|word| word.0 == "iret") {
+    let foretold: Option<Foretold> = match args.peek().map(|word| word.0) {
+        Some("iret") => Some(check_iret::run),
+        Some("switch") => Some(check_switch::run),
+        _ => None,
+    };
+    if let Some(run) = foretold {
         args.word();
-        return check_iret::run(context, args);
+        return run(context, args);
     }
     let mut wanted = [false; PARTS.len()];
     let mut is_any = false;

@@ -7,6 +7,7 @@ mod books;
 mod check;
 mod compare;
 mod faults;
+mod foretold;
 mod frame;
 pub(crate) mod json;
 mod memory;
