@@ -6,7 +6,7 @@ use machine::{Raised, VirtAddr};
 use crate::{Pid, ProcessError, Rsp0, Spoil, Switches};
 
 /// A few needs on the machine's kernel pages, and what was done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Needs {
     pub(crate) needs: Vec<Need>,
     pub(crate) rsp0: Rsp0,
