@@ -103,6 +103,8 @@ impl List {
         for (what, first, bytes) in events::places() {
             self.add(what, first, bytes, Use::Write);
         }
+        // It is read before it is written.
+        self.add("old RSP0", descriptors::tss_place().0 + 4, 8, Use::Read);
         for (what, first, bytes) in descriptors::rsp0_places() {
             self.add(what, first, bytes, Use::Write);
         }

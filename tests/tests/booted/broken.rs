@@ -63,8 +63,8 @@ const ROWS: [Row; 15] = [
     row(
         "TSS unmapped",
         "pt:{tss}:absent",
-        "RSP0 in the TSS ",
-        End::Reported("#PF page fault, vector 14, error code 0x2"),
+        "old RSP0 ",
+        End::Reported("#PF page fault, vector 14, error code 0x0"),
     ),
     row(
         "a page of the #DF stack unmapped",
