@@ -6,12 +6,12 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use super::{Counted, Fake, FakeCpu, Mishaps, Needs, Ring, StackBooks};
+use super::{Counted, Fake, FakeCpu, Mishaps, Names, Needs, Ring, StackBooks};
 use crate::simulated::{Album, Pencil};
 use crate::{
     Attempts, Clock, Cpu, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals, Frames,
     Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Target, UndoError,
+    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target, UndoError,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -32,6 +32,7 @@ pub(crate) struct Machine {
     pub(crate) album: Option<Album>,
     pub(crate) attempts: Option<FakeCpu>,
     pub(crate) pencil: Option<Pencil>,
+    pub(crate) symbols: Option<Names>,
 }
 
 #[derive(Clone)]
@@ -126,6 +127,7 @@ impl Machine {
             switches: None,
             interrupts: None,
             events: None,
+            symbols: None,
             faults: None,
             album: None,
             attempts: None,
@@ -311,6 +313,9 @@ impl Target for Machine {
 
     fn edits(&mut self) -> Option<&mut dyn Edits> {
         self.pencil.is_some().then_some(self)
+    }
+    fn symbols(&mut self) -> Option<&mut dyn Symbols> {
+        self.symbols.as_mut().map(|names| names as &mut dyn Symbols)
     }
     fn build_id(&self) -> &str {
         "0123456789ab"

@@ -10,6 +10,7 @@ mod mishaps;
 mod processes;
 pub(crate) mod sound;
 mod switches;
+mod symbols;
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,7 @@ pub(crate) use machine::{Machine, ROOT, process_root};
 pub(crate) use mishaps::Mishaps;
 pub(crate) use processes::Fake;
 pub(crate) use switches::Needs;
+pub(crate) use symbols::Names;
 
 use crate::{Key, Shell, Sink, Status, Terminal, Typed};
 

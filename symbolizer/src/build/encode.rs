@@ -50,7 +50,12 @@ struct Encoder<'flat> {
     parts: HashMap<u32, (Vec<u8>, u32)>,
 }
 
-pub(super) fn encode(flat: &Flat, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
+/// The index of a list.
+///
+/// # Errors
+///
+/// There is more of something than an index has room for.
+pub fn encode(flat: &Flat, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
     let starts = flat.symbols.iter().map(|symbol| symbol.address);
     let base = starts
         .chain(flat.rows.first().map(|row| row.address))

@@ -10,51 +10,59 @@ use crate::index::format::DEEPEST;
 
 /// The calls that enclose an address: a number of [`Flat::contexts`], counted from 1; 0 is the
 /// function itself, with nothing inlined. A parent always has a lower number.
-pub(super) type ContextId = u32;
+pub type ContextId = u32;
 
 /// The function of addresses that no function claims.
-pub(super) const NOBODY: u32 = 0;
+pub const NOBODY: u32 = 0;
 
 /// A call that was inlined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Context {
+pub struct Context {
     /// The call this one is inside of.
-    pub(super) parent: ContextId,
+    pub parent: ContextId,
     /// The function that all of it is inside of: a number of [`Flat::names`].
-    pub(super) root: u32,
+    pub root: u32,
     /// What was called: a number of [`Flat::names`].
-    pub(super) function: u32,
+    pub function: u32,
     /// Where it was called.
-    pub(super) call: Place,
+    pub call: Place,
 }
 
 /// A place in the sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub struct Place {
     /// A number of [`Flat::files`], counted from 1; 0 is none.
-    pub(super) file: u32,
-    pub(super) line: u32,
-    pub(super) column: u32,
+    pub file: u32,
+    /// From 1; 0 is none.
+    pub line: u32,
+    /// From 1; 0 is not known.
+    pub column: u32,
 }
 
 /// The answer for all addresses from here to the next row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) address: u64,
+pub struct Row {
+    /// The first of them.
+    pub address: u64,
     /// The function that is there as such: a number of [`Flat::names`].
-    pub(super) root: u32,
-    pub(super) context: ContextId,
-    pub(super) place: Place,
+    pub root: u32,
+    /// What is inlined there.
+    pub context: ContextId,
+    /// The place, in the innermost of the functions.
+    pub place: Place,
 }
 
 /// A function that is there as such, or a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) address: u64,
-    pub(super) bytes: u64,
+pub struct Named {
+    /// Where it begins.
+    pub address: u64,
+    /// How long it is; 0 is up to the next.
+    pub bytes: u64,
     /// A number of [`Flat::names`].
-    pub(super) name: u32,
-    pub(super) is_code: bool,
+    pub name: u32,
+    /// Whether it is a function.
+    pub is_code: bool,
 }
 
 impl Row {
@@ -76,13 +84,19 @@ fn symbol_at(symbols: &[Named], address: u64) -> Option<&Named> {
     (symbol.bytes == 0 || distance < symbol.bytes).then_some(symbol)
 }
 
+/// Everything that an index says.
 #[derive(Debug, Default)]
-pub(super) struct Flat {
-    pub(super) names: Vec<String>,
-    pub(super) files: Vec<String>,
-    pub(super) contexts: Vec<Context>,
-    pub(super) rows: Vec<Row>,
-    pub(super) symbols: Vec<Named>,
+pub struct Flat {
+    /// Names of functions and variables, demangled; the first one is empty.
+    pub names: Vec<String>,
+    /// Paths of source files.
+    pub files: Vec<String>,
+    /// Inlined calls.
+    pub contexts: Vec<Context>,
+    /// Sorted by address, no two neighbours the same.
+    pub rows: Vec<Row>,
+    /// Sorted by address.
+    pub symbols: Vec<Named>,
 }
 
 /// Numbers for texts, in the order in which they come.

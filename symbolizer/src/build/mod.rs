@@ -7,7 +7,8 @@ mod grammar;
 use std::fmt;
 
 use crate::dwarf::{Debug, Elf, Error};
-pub use encode::{TooMany, seal};
+pub use encode::{TooMany, encode, seal};
+pub use flat::{Context, ContextId, Flat, NOBODY, Named, Place, Row};
 
 /// Why there is no index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,5 +51,5 @@ pub fn index(file: &[u8]) -> Result<Vec<u8>, BuildError> {
     let elf = Elf::read(file)?;
     let debug = Debug::read(&elf)?;
     let flat = flat::flatten(&debug)?;
-    Ok(encode::encode(&flat, elf.build_id())?)
+    Ok(encode(&flat, elf.build_id())?)
 }

@@ -12,7 +12,7 @@ mod open;
 mod rows;
 mod search;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests;
 
 pub use lookup::{Found, Frame, Frames, Symbol};

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use object::{Object as _, ObjectSection as _};
 use xtask::built::{self, Built};
+use xtask::lock::Lock;
 use xtask::project::Project;
+use xtask::setup::{self, Ready};
 
 /// A file with debug information.
 #[derive(Clone, Debug)]
@@ -19,6 +21,13 @@ pub(super) struct Sample {
 
 static BUILT: LazyLock<Built> = LazyLock::new(|| built::prepare(&[]).expect("everything compiles"));
 
+/// What this machine has. The small program needs no kernel, and does not wait for one.
+static READY: LazyLock<Ready> = LazyLock::new(|| {
+    let project = Project::find();
+    let _lock = Lock::take(&project).expect("our turn");
+    setup::ready(&project).expect("this machine is set up")
+});
+
 /// The kernel, whole.
 pub(super) fn kernel() -> Sample {
     Sample {
@@ -30,7 +39,7 @@ pub(super) fn kernel() -> Sample {
 
 /// A tool of the LLVM that the kernel is built with.
 pub(super) fn llvm(tool: &str) -> PathBuf {
-    BUILT.ready.toolchain.compiler.llvm.join(tool)
+    READY.toolchain.compiler.llvm.join(tool)
 }
 
 /// The small program: DWARF 4 and 5, plain and compressed in the ways there are.

@@ -18,6 +18,7 @@ mod processor;
 mod prove;
 mod snap;
 mod spawn;
+mod symbols;
 
 use super::COMMANDS;
 use crate::Status;
