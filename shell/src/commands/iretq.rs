@@ -94,7 +94,9 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Err(Error::Ended(_, exit)) => Some(*exit),
         Err(_) => None,
     };
-    if let (Some(report), Some(exit)) = (report, exit) {
+    if let (Some(report), Some(exit)) = (report, exit)
+        && (wish.start.unchecked || !is_own_check(&report, exit))
+    {
         said(context, &report, who, exit)?;
     }
     stayed
@@ -139,7 +141,8 @@ fn foretold(context: &mut Context<'_>, pid: Pid, wish: &Wish) -> Result<Option<R
             return Err(Error::RefusedStack(raised));
         }
     }
-    Ok((!start.breakpoint && (start.unchecked || is_sound)).then_some(report))
+    let goes_to_cpu = start.unchecked || !matches!(report.outcome, Outcome::AtIretq(_));
+    Ok((!start.breakpoint && goes_to_cpu).then_some(report))
 }
 
 /// Looks the switch to the process up, where the target knows what it needs. If it would end the
@@ -170,6 +173,17 @@ fn switch(context: &mut Context<'_>, pid: Pid, report: &Report, force: bool) -> 
     switches.expect(way.reported());
     switches.release(pid);
     Ok(())
+}
+
+/// Whether the kernel refused the frame by itself: it says so as #GP(0) at the frame's RIP.
+fn is_own_check(report: &Report, exit: Exit) -> bool {
+    const GENERAL_PROTECTION: u8 = 13;
+    exit == Exit::Fault {
+        vector: GENERAL_PROTECTION,
+        error: 0,
+        address: None,
+        rip: VirtAddr(report.frame.rip),
+    }
 }
 
 /// Whether it is the #DB that TF asked for.
