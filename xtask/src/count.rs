@@ -6,7 +6,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
+use symbolizer::dwarf::Elf;
 
 use crate::built::Built;
 use crate::guest::{Firmware, Guest, Reply};
@@ -49,7 +50,54 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         out,
         "{cost:>8} instructions  a record in the event ring, of which a switch makes four"
     )?;
+    names(built, &mut guest, out)
+}
+
+/// How many functions of the kernel are asked for.
+const ASKED: usize = 64;
+/// The most that names of one address may cost: a fault report asks for a few dozen.
+const MOST: u64 = 20_000;
+
+/// What it costs to name an address in the middle of a function: the worst of many, and all together.
+fn names(built: &Built, guest: &mut Guest, out: &mut impl Write) -> anyhow::Result<()> {
+    let file = std::fs::read(&built.kernel.whole)?;
+    let elf = Elf::read(&file).map_err(|why| anyhow!("{why}"))?;
+    let functions: Vec<_> = elf
+        .symbols()
+        .iter()
+        .filter(|symbol| symbol.is_code && symbol.bytes > 0)
+        .collect();
+    let step = functions.len().div_ceil(ASKED).max(1);
+    let (mut worst, mut sum, mut count, mut deepest) = (0u64, 0u64, 0u64, 0u64);
+    for symbol in functions.into_iter().step_by(step) {
+        let link = symbol.address + symbol.bytes / 2;
+        let reply = guest.command(&format!("sym sym:__ehdr_start+{link:#x} cost"))?;
+        ensure!(reply.is_ok(), "{:?}", reply.errors);
+        let line = reply.output.first().map_or("", String::as_str);
+        let (frames, cycles) = named(line).with_context(|| format!("no cost in `{line}`"))?;
+        worst = worst.max(cycles);
+        deepest = deepest.max(frames);
+        sum += cycles;
+        count += 1;
+    }
+    let mean = sum / count.max(1);
+    writeln!(
+        out,
+        "{worst:>8} instructions  the dearest of {count} addresses to name, with up to {deepest} frames; {mean} on average"
+    )?;
+    ensure!(
+        worst <= MOST,
+        "names of an address cost {worst} instructions, more than {MOST}"
+    );
     Ok(())
+}
+
+/// How many frames a line of `sym ADDRESS cost` has, and what they cost.
+fn named(line: &str) -> Option<(u64, u64)> {
+    let (_, rest) = line.split_once(": ")?;
+    let mut words = rest.split(' ');
+    let frames = words.next()?.parse().ok()?;
+    Some((frames, words.nth(2)?.parse().ok()?))
 }
 
 /// What a line of `measure` is about, and its number: a cycle is an instruction here.
@@ -113,6 +161,11 @@ mod tests {
         assert_eq!(cost(&format!("{events}41 cycles each")), Some(41));
         assert_eq!(cost(&format!("{events}1 cycle each")), Some(1));
         assert_eq!(cost(events), None);
+        assert_eq!(
+            named("0xffff_8000_0002_94ef: 3 frames in 4210 cycles"),
+            Some((3, 4210))
+        );
+        assert_eq!(named("sym: nothing"), None);
     }
 
     #[test]

@@ -17,14 +17,22 @@ use crate::record::{Row, flag, hex, number, text};
 use crate::report::write_frames;
 use crate::{Error, Image};
 
-const WORDS: &[&str] = &["inlined"];
+const WORDS: &[&str] = &["cost", "inlined"];
+
+/// What is to be said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Names,
+    Inlined,
+    Cost,
+}
 
 pub(super) const COMMAND: Command = Command {
     name: "sym",
     group: Group::Memory,
-    usage: "<address|name> [inlined]",
+    usage: "<address|name> [inlined|cost]",
     summary: "name an address, or find a name",
-    help: "Of an address it shows where it runs, what the linker calls it and where the image begins; then who is there, innermost first: each function with its file, line and column, those that were inlined into it before it. The last line has the function that is there as such, and how far into it. An address in the upper half is the kernel's; of one in the lower half say whose it is: `in 3 sym $rip`.\nA name may be any part of one; everything whose name has it is listed with its address and size. What begins with a letter is a name; quotes hold one with blanks. With `inlined` it shows where functions were inlined instead. `$_` becomes the address, or the one that is listed last.\nIn expressions, `sym:NAME` is the address of the only one with this name, whose path ends so, or whose name has it.",
+    help: "Of an address it shows where it runs, what the linker calls it and where the image begins; then who is there, innermost first: each function with its file, line and column, those that were inlined into it before it. The last line has the function that is there as such, and how far into it. An address in the upper half is the kernel's; of one in the lower half say whose it is: `in 3 sym $rip`.\nA name may be any part of one; everything whose name has it is listed with its address and size. What begins with a letter is a name; quotes hold one with blanks. With `inlined` it shows where functions were inlined instead. With `cost` it says how many cycles it takes to find the names of an address, without printing them: the least of eight times. `$_` becomes the address, or the one that is listed last, or the cycles.\nIn expressions, `sym:NAME` is the address of the only one with this name, whose path ends so, or whose name has it.",
     examples: &[
         ("sym $rip", "where is it?"),
         ("sym frames::", "what is in a module"),
@@ -55,6 +63,17 @@ pub(super) const COMMAND: Command = Command {
                 number("line", "the line; 0 if it belongs to none"),
                 number("column", "the column; 0 if nobody knows it"),
                 flag("is_inlined", "whether it was inlined into the next one"),
+            ],
+        },
+        Row {
+            name: "cost",
+            about: "what it takes to find the names",
+            fields: &[
+                number("frames", "how many functions there are"),
+                number(
+                    "cycles",
+                    "of the time-stamp counter, the least of eight times",
+                ),
             ],
         },
         Row {
@@ -95,20 +114,56 @@ pub(super) const COMMAND: Command = Command {
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let word = args.operand().ok_or(Error::Missing("address or name"))?;
     let text = word.text()?;
-    let inlined = match args.word() {
-        None => false,
-        Some(word) if word.text()? == "inlined" => true,
-        Some(word) => return Err(Error::Unknown(excerpt(word.0), "`inlined`")),
+    let what = match args.word() {
+        None => What::Names,
+        Some(word) if word.text()? == "inlined" => What::Inlined,
+        Some(word) if word.text()? == "cost" => What::Cost,
+        Some(word) => return Err(Error::Unknown(excerpt(word.0), "`inlined` or `cost`")),
     };
     args.done()?;
-    if is_name(text) {
-        by_name(context, text, inlined)
-    } else if inlined {
-        Err(Error::Said("`inlined` is about a name, not an address"))
-    } else {
-        let address = VirtAddr(context.evaluate(text)?);
-        by_address(context, address)
+    match (is_name(text), what) {
+        (true, What::Cost) => Err(Error::Said("`cost` is about an address, not a name")),
+        (true, what) => by_name(context, text, what == What::Inlined),
+        (false, What::Inlined) => Err(Error::Said("`inlined` is about a name, not an address")),
+        (false, what) => {
+            let address = VirtAddr(context.evaluate(text)?);
+            match what {
+                What::Cost => cost(context, address),
+                _ => by_address(context, address),
+            }
+        }
     }
+}
+
+/// How long it takes to find the names of an address.
+fn cost(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error> {
+    let (mut least, mut frames) = (u64::MAX, 0_u64);
+    for _ in 0..8 {
+        let start = cycles(context)?;
+        let image = image_at(context.target, context.focus, address)?;
+        let found = image.describe(address);
+        frames = found.map_or(0, |found| {
+            found.frames.fold(0, |count, _| count.saturating_add(1))
+        });
+        least = least.min(cycles(context)?.saturating_sub(start));
+    }
+    context.state.value = least;
+    let out = &mut context.out;
+    if out.is_json() {
+        out.record("cost")
+            .number("frames", frames)
+            .number("cycles", least)
+            .end()?;
+    } else {
+        let plural = if frames == 1 { "" } else { "s" };
+        writeln!(out, "{address}: {frames} frame{plural} in {least} cycles")?;
+    }
+    Ok(())
+}
+
+fn cycles(context: &mut Context<'_>) -> Result<u64, Error> {
+    let clock = context.target.clock().ok_or(Error::Lacks("clock"))?;
+    Ok(clock.cycles())
 }
 
 /// Whether this is to be searched for, not computed.

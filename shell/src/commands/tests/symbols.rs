@@ -32,6 +32,18 @@ fn an_address_shows_where_it_runs_what_the_linker_calls_it_and_who_is_there() {
 }
 
 #[test]
+fn the_cost_of_names_is_said_without_them() {
+    assert_eq!(
+        said("sym 0xffff_8000_0000_1012 cost"),
+        "0xffff_8000_0000_1012: 2 frames in 500 cycles\n"
+    );
+    assert_eq!(
+        said("sym go cost"),
+        "sym: `cost` is about an address, not a name\n"
+    );
+}
+
+#[test]
 fn a_variable_is_named_with_its_size() {
     let text = said("sym 0xffff_8000_0000_2104");
     assert!(text.ends_with("kernel::COUNT+0x4, 8 bytes\n"), "{text}");
@@ -86,7 +98,10 @@ fn what_cannot_be_answered_is_said_in_a_line() {
             "sym stop inlined",
             "sym: nothing called `stop` is inlined anywhere",
         ),
-        ("sym stop elsewhere", "sym: `elsewhere` is not `inlined`"),
+        (
+            "sym stop elsewhere",
+            "sym: `elsewhere` is not `inlined` or `cost`",
+        ),
         (
             "sym 0xffff_8000_0000_1000 inlined",
             "sym: `inlined` is about a name, not an address",
