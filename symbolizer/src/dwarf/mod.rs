@@ -113,6 +113,10 @@ impl<'elf> Debug<'elf> {
 
     /// The node and the row of an address.
     pub(crate) fn find(&self, address: u64) -> Result<Option<Found<'_, 'elf>>, Error> {
+        // Functions that the linker left out are said to begin at 0, where there is nothing.
+        if !self.elf.code().iter().any(|range| range.contains(&address)) {
+            return Ok(None);
+        }
         let mut best: Option<Found<'_, 'elf>> = None;
         let mut damage = None;
         for index in self.units.at(address) {

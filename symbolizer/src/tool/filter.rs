@@ -93,8 +93,7 @@ fn named(source: &Source<'_>, base: u64, line: &str) -> String {
         out.push_str(before);
         out.push_str(word);
         let link = number(word).and_then(|address| address.checked_sub(base));
-        let link = link.and_then(|link| link.checked_sub(is_caller.into()));
-        if let Some(short) = link.and_then(|link| source.short(link)) {
+        if let Some(short) = link.and_then(|link| source.short(link, is_caller)) {
             out.push_str(" <");
             out.push_str(&short.name);
             if let Some(place) = &short.place {

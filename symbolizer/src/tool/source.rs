@@ -102,7 +102,11 @@ impl<'a> Source<'a> {
     }
 
     /// The function or variable at an address, if it lies in one whose end is known or begins there.
-    pub(super) fn short(&self, address: u64) -> Option<Short> {
+    ///
+    /// Of an address that a call returns to it is the call's place, and the offset that of the return.
+    pub(super) fn short(&self, address: u64, is_return: bool) -> Option<Short> {
+        let asked = address;
+        let address = address.checked_sub(is_return.into())?;
         let (name, start, is_code) = match self {
             Source::Debug(debug) => {
                 let symbol = debug.elf().symbol_at(address)?;
@@ -123,7 +127,7 @@ impl<'a> Source<'a> {
                 Some(format!("{}:{}", frame.file?, frame.line))
             });
         Some(Short {
-            name: match address.checked_sub(start) {
+            name: match asked.checked_sub(start) {
                 None | Some(0) => name,
                 Some(offset) => format!("{name}+{offset:#x}"),
             },
