@@ -16,7 +16,9 @@ use crate::arch::{cpu, descriptors, entry, features, user};
 use crate::attempts::LiveAttempts;
 use crate::console::{self, Both};
 use crate::crash::CrashKernel;
+use crate::debugger::{self, LiveDebugger};
 use crate::devices::{keyboard, serial, timer};
+use crate::lock::Lock;
 use crate::memory::edits::LiveEdits;
 use crate::memory::frames::Owner;
 use crate::memory::layout::Holds;
@@ -41,13 +43,16 @@ pub(crate) struct Summary {
 }
 
 static SUMMARY: Once<Summary> = Once::new();
-static SHELL: Mutex<Shell> = Mutex::new(Shell::new());
+static SHELL: Lock<Shell> = Lock::new("the shell", Shell::new());
+
+/// What the commands look at; kept when the shell begins again.
+static KERNEL: Lock<Option<LiveKernel>> = Lock::new("the shell's target", None);
 
 /// Room for the filters of pipes: `sort` and `tail` can keep 256 KiB.
 static SCRATCH: Mutex<[u8; (5 + 512) << 10]> = Mutex::new([0; _]);
 
 /// RFLAGS bits that SYSCALL clears: TF, IF, DF, NT, AC.
-const CLEARED_BY_SYSCALL: u64 = 0x4_4700;
+pub(crate) const CLEARED_BY_SYSCALL: u64 = 0x4_4700;
 
 fn stage(name: &str) {
     let _ = writeln!(Both, "boot: {name}");
@@ -167,7 +172,22 @@ extern "C" fn second_half() -> ! {
     let Some(&summary) = SUMMARY.get() else {
         give_up("summary", &"lost")
     };
-    let mut kernel = LiveKernel {
+    let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
+    if let Err(why) = debugger::begin() {
+        give_up("debugger", &why);
+    }
+    let scratch = MutexGuard::leak(SCRATCH.lock());
+    SHELL.lock().lend(scratch);
+    shell()
+}
+
+/// The debugger's thread, from its beginning or, when it was given up, from here again.
+pub(crate) extern "C" fn shell() -> ! {
+    let Some(&summary) = SUMMARY.get() else {
+        give_up("summary", &"lost")
+    };
+    let mut kernel = KERNEL.lock();
+    let kernel = kernel.get_or_insert_with(|| LiveKernel {
         memory: LiveMemory,
         paging: target::paging(),
         summary,
@@ -177,14 +197,16 @@ extern "C" fn second_half() -> ! {
         snapshots: LiveSnapshots::default(),
         edits: LiveEdits,
         symbols: LiveSymbols,
-    };
-    let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
+        debugger: LiveDebugger,
+    });
+    let mut consoles = Consoles::new();
     cpu::interrupts_on();
     // The shell is the only user of this lock, for ever.
     let mut shell = SHELL.lock();
-    let scratch = MutexGuard::leak(SCRATCH.lock());
-    shell.lend(scratch);
-    shell.run(&mut kernel, &mut Consoles::new());
+    if let Some(why) = debugger::take_message() {
+        shell.recover(&why, why.is_wish(), kernel, &mut consoles);
+    }
+    shell.run(kernel, &mut consoles);
     console::write(Sink::All, "the shell has ended\n");
     cpu::halt()
 }

@@ -8,6 +8,7 @@ use shell::{Crash, CrashKind};
 
 use crate::arch::cpu;
 use crate::console;
+use crate::debugger::{Request, ask};
 use crate::memory::layout;
 
 /// An address in the upper half that nothing maps: the guard page of the first kernel stack.
@@ -19,20 +20,30 @@ pub(crate) struct CrashKernel;
 impl Crash for CrashKernel {
     fn crash(&mut self, kind: CrashKind) {
         match kind {
-            CrashKind::Panic => panic!("asked for by the command `crash panic`"),
-            CrashKind::PanicLocked => {
-                let _ = cpu::interrupts_off();
-                console::while_locked(|| panic!("asked for with the console's locks held"));
+            CrashKind::Debugger => store(UNMAPPED),
+            kind => {
+                let _ = ask(Request::Crash(kind));
             }
-            CrashKind::PageFault => store(UNMAPPED),
-            CrashKind::ReadOnly => store(crate::image::base()),
-            // SAFETY: UD2 does nothing but raise #UD, which never returns here.
-            CrashKind::Undefined => unsafe { asm!("ud2", options(nomem, nostack)) },
-            // SAFETY: INT3 raises #BP, which is noted and returns.
-            CrashKind::Breakpoint => unsafe { asm!("int3", options(nomem, nostack)) },
-            CrashKind::StackOverflow => {
-                black_box(overflow(black_box(0)));
-            }
+        }
+    }
+}
+
+/// Crashes the thread that runs.
+pub(crate) fn crash(kind: CrashKind) {
+    match kind {
+        CrashKind::Panic => panic!("asked for by the command `crash panic`"),
+        CrashKind::PanicLocked => {
+            let _ = cpu::interrupts_off();
+            console::while_locked(|| panic!("asked for with the console's locks held"));
+        }
+        CrashKind::PageFault | CrashKind::Debugger => store(UNMAPPED),
+        CrashKind::ReadOnly => store(crate::image::base()),
+        // SAFETY: UD2 does nothing but raise #UD, which never returns here.
+        CrashKind::Undefined => unsafe { asm!("ud2", options(nomem, nostack)) },
+        // SAFETY: INT3 raises #BP, which is noted and returns.
+        CrashKind::Breakpoint => unsafe { asm!("int3", options(nomem, nostack)) },
+        CrashKind::StackOverflow => {
+            black_box(overflow(black_box(0)));
         }
     }
 }

@@ -8,9 +8,10 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use machine::{Raised, VirtAddr, vectors};
 
 use crate::arch::descriptors::SYSTEM_CALL;
-use crate::arch::entry::{SYSTEM_CALL_BY_SYSCALL, TrapFrame};
+use crate::arch::entry::{STOP, SYSTEM_CALL_BY_SYSCALL, TrapFrame};
 use crate::arch::{attempt, cpu};
 use crate::console::emergency;
+use crate::debugger::{self, Why};
 use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::symbols::Within;
@@ -87,6 +88,12 @@ pub(crate) fn trap(frame: &mut TrapFrame) {
     } else {
         (frame.vector & 0xff) as u8
     };
+    if vector == DEBUG && debugger::debug_exception(frame) {
+        return;
+    }
+    if frame.is_from_user() {
+        debugger::entered(frame, vector, is_syscall);
+    }
     if let Some(counter) = COUNTERS.get(usize::from(vector)) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -123,11 +130,26 @@ fn from_kernel(vector: u8, frame: &mut TrapFrame, cr2: u64) {
         }
         NMI => {
             events::record_with(Kind::Nmi, Some(frame.cs as u16), frame.rip, 0);
-            note(vector, frame);
+            if !debugger::nmi(frame) {
+                note(vector, frame);
+            }
         }
         DEBUG | BREAKPOINT => note(vector, frame),
+        0..32 if debugger::refused(frame, vector) => {}
+        0..32 if debugger::is_possible() => debugger::give_up(Why::Fault {
+            vector,
+            error: frame.error,
+            rip: frame.rip,
+            cr2,
+        }),
         0..32 => report(vector, frame, cr2),
-        _ => interrupt(vector),
+        STOP => debugger::stop_asked_for(frame),
+        _ => {
+            interrupt(vector);
+            if debugger::is_asked_for() {
+                debugger::give_up(Why::BreakIn);
+            }
+        }
     }
 }
 
@@ -153,7 +175,7 @@ fn interrupt(vector: u8) {
 
 /// One line about an exception that the interrupted code survives.
 fn note(vector: u8, frame: &mut TrapFrame) {
-    // Nobody steps the kernel from inside; left set, TF would stop after every instruction. A
+    // Left set, TF would stop after every instruction: the debugger's steps do not come here. A
     // program's own TF is its own.
     const TF: u64 = 1 << 8;
     if !frame.is_from_user() {

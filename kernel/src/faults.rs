@@ -9,11 +9,11 @@ use core::fmt::{self, Write as _};
 use heapless::{String, Vec};
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
-use spin::Mutex;
 
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
 use crate::backtrace::Backtrace;
+use crate::lock::Lock;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::{layout, master, stacks};
 use crate::symbols::LiveSymbols;
@@ -33,10 +33,13 @@ pub(crate) fn place() -> (&'static str, u64, u64) {
     ("records of faults", ring as u64, size_of_val(&RING) as u64)
 }
 
-static RING: Mutex<Ring> = Mutex::new(Ring {
-    records: [const { None }; KEPT],
-    newest: 0,
-});
+static RING: Lock<Ring> = Lock::new(
+    "the list of faults",
+    Ring {
+        records: [const { None }; KEPT],
+        newest: 0,
+    },
+);
 
 const PAGE_FAULT: u8 = 14;
 const DOUBLE_FAULT: u8 = 8;

@@ -4,11 +4,12 @@
 //! stay in the UART, whose flow control holds the sender: a flood loses nothing.
 
 use shell::{Decoder, Key};
-use spin::Mutex;
 
 use crate::arch::cpu;
+use crate::debugger;
+use crate::devices::keyboard::Pressed;
 use crate::devices::{keyboard, serial};
-use crate::process;
+use crate::lock::Lock;
 
 /// Which console a key came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,25 +24,43 @@ struct Input {
 }
 
 /// Locked only with interrupts off, so that no handler ever finds it taken.
-static INPUT: Mutex<Input> = Mutex::new(Input {
-    keys: heapless::Deque::new(),
-    decoder: Decoder::new(),
-});
+static INPUT: Lock<Input> = Lock::new("the keys", Input::new());
+/// For the debugger, while the stopped world holds the other: one whose handler of the keyboard or
+/// of the serial line was stopped in the middle.
+static OTHER: Lock<Input> = Lock::new("the other keys", Input::new());
+
+/// What on the serial line asks for the debugger: Ctrl with a backslash.
+const BREAK_IN: u8 = 0x1c;
 
 /// One byte makes at most this many keys.
 const ROOM: usize = 4;
 
+/// Runs `body` on the keys; for the debugger.
 fn with<R>(body: impl FnOnce(&mut Input) -> R) -> R {
-    cpu::without_interrupts(|| body(&mut INPUT.lock()))
+    cpu::without_interrupts(|| match INPUT.try_lock() {
+        Some(mut input) => body(&mut input),
+        None => body(&mut OTHER.lock()),
+    })
 }
 
 impl Input {
+    const fn new() -> Self {
+        Input {
+            keys: heapless::Deque::new(),
+            decoder: Decoder::new(),
+        }
+    }
+
     fn drain_serial(&mut self) {
         // Split, so that the room can be asked about while a byte is being put in.
         let keys = core::cell::RefCell::new(&mut self.keys);
         let decoder = &mut self.decoder;
         serial::drain(
             |byte| {
+                if byte == BREAK_IN {
+                    debugger::break_in();
+                    return true;
+                }
                 decoder.feed(byte, |key| {
                     // There is room: asked before every byte.
                     let _ = keys.borrow_mut().push_back((key, Source::Wire));
@@ -58,7 +77,11 @@ impl Input {
 
 /// Takes in what the UART has; called by its interrupt and by the timer's.
 pub(crate) fn serial_interrupt() {
-    with(Input::drain_serial);
+    cpu::without_interrupts(|| {
+        if let Some(mut input) = INPUT.try_lock() {
+            input.drain_serial();
+        }
+    });
 }
 
 /// Takes in what the keyboard has; called by its interrupt and by the timer's.
@@ -68,17 +91,22 @@ pub(crate) fn keyboard_interrupt() {
         let Some(code) = keyboard::scan_code() else {
             return;
         };
-        if let Some(key) = keyboard::decode(code) {
+        match keyboard::decode(code) {
             // With 1024 keys waiting, a person is not typing any more.
-            with(|input| {
+            Some(Pressed::Key(key)) => with(|input| {
                 let _ = input.keys.push_back((key, Source::Keyboard));
-            });
+            }),
+            Some(Pressed::BreakIn) => debugger::break_in(),
+            None => {}
         }
     }
 }
 
 /// The next key, if there is one.
 pub(crate) fn take() -> Option<(Key, Source)> {
+    if debugger::is_stopped() {
+        poll();
+    }
     with(|input| {
         if input.keys.len() < ROOM {
             input.drain_serial();
@@ -87,18 +115,44 @@ pub(crate) fn take() -> Option<(Key, Source)> {
     })
 }
 
-/// Waits for the next key.
-pub(crate) fn wait() -> (Key, Source) {
+/// Takes in what both devices have, for a debugger whose interrupts may not come.
+fn poll() {
+    cpu::without_interrupts(|| {
+        keyboard_interrupt();
+        if serial::is_taken() {
+            let mut input = OTHER.lock();
+            let input = &mut *input;
+            while input.keys.capacity() - input.keys.len() >= ROOM
+                && let Some(byte) = serial::receive_unlocked()
+            {
+                input.decoder.feed(byte, |key| {
+                    let _ = input.keys.push_back((key, Source::Wire));
+                });
+            }
+        }
+    });
+}
+
+/// Waits for the next key; `None` if the world was stopped before one came.
+pub(crate) fn wait() -> Option<(Key, Source)> {
     loop {
         let _ = cpu::interrupts_off();
-        let key = take();
-        match key {
-            Some(key) => {
-                cpu::interrupts_on();
-                return key;
-            }
-            None if process::run_others() => cpu::interrupts_on(),
-            None => cpu::sleep_until_interrupt(),
+        if let Some(key) = take() {
+            cpu::interrupts_on();
+            return Some(key);
+        }
+        if debugger::is_stopped() {
+            cpu::sleep_until_interrupt();
+            continue;
+        }
+        let somebody_ran = debugger::give_turns();
+        if debugger::is_stopped() {
+            cpu::interrupts_on();
+            return None;
+        }
+        match somebody_ran {
+            true => cpu::interrupts_on(),
+            false => cpu::sleep_until_interrupt(),
         }
     }
 }

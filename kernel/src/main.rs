@@ -17,12 +17,18 @@ mod boot;
 mod console;
 #[expect(unsafe_code, reason = "faults on purpose")]
 mod crash;
+mod debugger;
 mod devices;
 mod events;
 mod fault;
 mod faults;
 mod image;
 mod input;
+#[expect(
+    unsafe_code,
+    reason = "takes over what a thread that is gone had locked"
+)]
+mod lock;
 mod memory;
 mod panic;
 mod process;

@@ -7,12 +7,22 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::arch::{cpu, snapshot};
 use crate::backtrace::{self, Backtrace};
 use crate::console::emergency;
+use crate::debugger::{self, Why};
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let _ = cpu::interrupts_off();
+    if debugger::is_possible() {
+        let mut out = emergency();
+        let _ = write!(out, "\nnote: the debugger panicked: {}", info.message());
+        if let Some(place) = info.location() {
+            let _ = write!(out, ", at {place}");
+        }
+        let _ = writeln!(out);
+        debugger::give_up(Why::Panic);
+    }
     if !PANICKING.swap(true, Ordering::Relaxed) {
         let mut out = emergency();
         let _ = write!(out, "\npanic: {}", info.message());

@@ -4,7 +4,7 @@ use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
-    Attempts, Clock, Cpu, Crash, Edits, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
+    Attempts, Clock, Cpu, Crash, Debugger, Edits, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
     Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots, Stacks,
     Switches, Symbols, Target,
 };
@@ -14,6 +14,7 @@ use crate::arch::{cpu, features, snapshot};
 use crate::attempts::LiveAttempts;
 use crate::boot::Summary;
 use crate::crash::CrashKernel;
+use crate::debugger::{self, LiveDebugger};
 use crate::devices::{power, timer};
 use crate::memory::edits::LiveEdits;
 use crate::memory::frames::{self, Owner};
@@ -56,6 +57,7 @@ pub(crate) struct LiveKernel {
     pub(crate) snapshots: LiveSnapshots,
     pub(crate) edits: LiveEdits,
     pub(crate) symbols: LiveSymbols,
+    pub(crate) debugger: LiveDebugger,
 }
 
 impl Target for LiveKernel {
@@ -100,7 +102,8 @@ impl Target for LiveKernel {
     }
 
     fn processes(&mut self) -> Option<&mut dyn Processes> {
-        Some(&mut self.processes)
+        // The world may have been stopped while it changes the list.
+        process::is_readable().then_some(&mut self.processes as &mut dyn Processes)
     }
 
     fn stacks(&mut self) -> Option<&mut dyn Stacks> {
@@ -139,6 +142,10 @@ impl Target for LiveKernel {
         Some(&mut self.symbols)
     }
 
+    fn debugger(&mut self) -> Option<&mut dyn Debugger> {
+        Some(&mut self.debugger)
+    }
+
     fn crash(&mut self) -> Option<&mut dyn Crash> {
         Some(&mut self.crash)
     }
@@ -167,7 +174,7 @@ impl Target for LiveKernel {
 
 impl Cpu for LiveKernel {
     fn registers(&mut self) -> Registers {
-        snapshot::registers()
+        debugger::stopped_registers().unwrap_or_else(snapshot::registers)
     }
 }
 

@@ -3,9 +3,9 @@
 use shell::{Key, Sink, Terminal, Typed};
 
 use crate::console;
+use crate::debugger::{self, Phase};
 use crate::devices::{serial, timer};
 use crate::input::{self, Source};
-use crate::process;
 
 /// What a serial terminal is taken to be; it is never asked.
 const WIRE_SIZE: (u16, u16) = (80, 24);
@@ -51,7 +51,9 @@ impl Terminal for Consoles {
             if !input::is_waiting() {
                 console::show();
             }
-            let (key, source) = input::wait();
+            let Some((key, source)) = input::wait() else {
+                return Some(Key::Stopped);
+            };
             if let Some(key) = self.typed(key, source) {
                 return Some(key);
             }
@@ -77,10 +79,17 @@ impl Terminal for Consoles {
         // A command that goes on and on must not keep the processes from running.
         let now = timer::ticks();
         if now.wrapping_sub(self.gave_way) >= GIVE_WAY_TICKS {
-            let _ = process::run_others();
+            let _ = debugger::give_turns();
             self.gave_way = timer::ticks();
         }
         input::take_interrupt()
+    }
+
+    fn working(&mut self, is_working: bool) {
+        debugger::phase(match is_working {
+            true => Phase::Busy,
+            false => Phase::Waiting,
+        });
     }
 
     fn size(&self) -> (u16, u16) {

@@ -2,11 +2,13 @@
 
 use core::fmt::{self, Write};
 
+use heapless::String;
 use machine::{PhysAddr, Registers, VirtAddr};
 
 use crate::background::Mentioned;
 use crate::editor::History;
 use crate::error::excerpt;
+use crate::going::SLOTS;
 use crate::grammar::expression::{Names, evaluate};
 use crate::grammar::word::Word;
 use crate::output::{Mode, Output};
@@ -15,6 +17,8 @@ use crate::record::Row;
 use crate::registers;
 use crate::root::root;
 use crate::space::Space;
+use crate::staging::Staging;
+use crate::stop::Unfinished;
 use crate::{Cpu, Error, Pid, Region, Status, Target};
 
 /// A command: everything `help`, Tab, the manual and the shell know about it.
@@ -58,7 +62,7 @@ impl fmt::Display for Synopsis {
         let joined = self.usage.is_empty() || self.usage.starts_with("[/");
         let gap = if joined { "" } else { " " };
         // Padding is for the whole.
-        let mut text = heapless::String::<160>::new();
+        let mut text = String::<160>::new();
         write!(text, "{}{gap}{}", self.name, self.usage)?;
         f.pad(&text)
     }
@@ -73,6 +77,8 @@ pub(crate) enum Group {
     Processor,
     /// What runs in ring 3, and the stacks under it.
     Processes,
+    /// Stopping, stepping, going on.
+    Stops,
     /// Numbers, checks, scripts.
     Scripting,
     /// The shell and the machine it runs on.
@@ -80,10 +86,11 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) const ALL: [Group; 5] = [
+    pub(crate) const ALL: [Group; 6] = [
         Group::Memory,
         Group::Processor,
         Group::Processes,
+        Group::Stops,
         Group::Scripting,
         Group::Session,
     ];
@@ -93,6 +100,7 @@ impl Group {
             Group::Memory => "Page tables and memory",
             Group::Processor => "Processor",
             Group::Processes => "Processes",
+            Group::Stops => "Stops and steps",
             Group::Scripting => "Numbers and scripts",
             Group::Session => "Session and machine",
         }
@@ -127,6 +135,18 @@ pub(crate) struct State {
     pub(crate) framing: Option<bool>,
     /// The number of the last frame.
     pub(crate) seq: u64,
+    /// The frame has been begun and not ended.
+    pub(crate) frame_is_open: bool,
+    /// The last stop that was told of.
+    pub(crate) told: u64,
+    /// The conditions of breakpoints, by debug register.
+    pub(crate) conditions: [Option<String<80>>; SLOTS],
+    /// The debug register that was last used for the while of one command.
+    pub(crate) temporary: Option<usize>,
+    /// A process on its way into ring 3, stage by stage.
+    pub(crate) staging: Option<Staging>,
+    /// What a stop has kept from being done.
+    pub(crate) unfinished: Unfinished,
     /// Which dead processes a person has been told of.
     pub(crate) mentioned: Mentioned,
 }
@@ -139,6 +159,12 @@ impl State {
             framed: false,
             framing: None,
             seq: 0,
+            frame_is_open: false,
+            told: 0,
+            conditions: [const { None }; SLOTS],
+            temporary: None,
+            staging: None,
+            unfinished: Unfinished::Nothing,
             mentioned: Mentioned::new(),
         }
     }

@@ -17,7 +17,7 @@ use crate::process::{Named, Number as Processes};
 use crate::render::{Count, Size};
 use crate::way::Failing;
 use crate::{
-    AttemptError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, Rsp0, SnapshotError,
+    AttemptError, DebugError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, Rsp0, SnapshotError,
     StackError, UndoError,
 };
 
@@ -190,10 +190,20 @@ pub(crate) enum Error {
     NoColumn(u64),
     /// No line is a record with this field.
     NoField(Excerpt),
+    /// Everything was stopped before it was done.
+    Stopped,
+    /// Something that could not be done with a breakpoint or a stop.
+    Debug(DebugError),
     /// Ctrl-C.
     Interrupted,
     /// The output ended: the reader left, or interrupted.
     Output,
+}
+
+impl From<DebugError> for Error {
+    fn from(why: DebugError) -> Self {
+        Error::Debug(why)
+    }
 }
 
 impl From<fmt::Error> for Error {
@@ -372,6 +382,8 @@ impl fmt::Display for Error {
                     "no line has a field `{name}`; text has columns, 1, 2, ..."
                 )
             }
+            Error::Stopped => write!(f, "stopped before it was done"),
+            Error::Debug(why) => write!(f, "{why}"),
             Error::Said(text) => f.write_str(text),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),
         }

@@ -9,15 +9,20 @@ use heapless::String;
 
 use crate::command::Context;
 use crate::foreign::ForeignText;
+use crate::going::heed;
 use crate::lines::Lines;
 use crate::output::Output;
 use crate::process::{Named, processes};
 use crate::record::{Row, flag, number, text};
-use crate::{Error, Exit, Key, Pid, ProcessInfo, ProcessState, Target, Typed};
+use crate::stop;
+use crate::{DebugError, Error, Exit, Key, Pid, ProcessInfo, ProcessState, Target, Typed, Went};
 
 /// Stays with a process until it is dead; how it ended. Its exit has not been taken. Fails on
 /// Ctrl-C, with the process as it is.
 pub(crate) fn attend(context: &mut Context<'_>, pid: Pid) -> Result<(Named, Exit), Error> {
+    if stop::is_stopped(context.target) {
+        return Err(Error::Debug(DebugError::Stopped));
+    }
     // A script's next line is not this program's input.
     if context.state.framed {
         processes(context.target)?.end_input(pid);
@@ -47,6 +52,9 @@ fn until_dead(context: &mut Context<'_>, pid: Pid) -> Result<(Named, Exit), Erro
         }
         line.serve(*target, out, &info)?;
         processes(*target)?.run();
+        if stop::is_stopped(*target) && heed(context)? == Went::Stopped {
+            return Err(Error::Stopped);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod command;
 mod commands;
 mod complete;
 mod decoder;
+mod disassembly;
 pub mod docs;
 mod editor;
 mod error;
@@ -27,6 +28,7 @@ mod foreground;
 mod foreign;
 mod foretold;
 pub mod framing;
+mod going;
 mod grammar;
 mod judged;
 mod lines;
@@ -46,7 +48,9 @@ mod session;
 pub mod simulated;
 mod space;
 mod spoil;
+mod staging;
 mod status;
+mod stop;
 mod target;
 mod terminal;
 #[cfg(test)]
@@ -63,6 +67,7 @@ pub use abilities::{
     ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rsp0, Rule,
     SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind,
     StackPlace, StackState, Stacks, Start, Subject, Switches, Symbols, UndoError, is_like,
+    Before, Caller, DebugError, Debugger, Go, Moment, Stop, StopReason, WatchKind, Watched, Went,
 };
 pub use decoder::Decoder;
 use error::Error;

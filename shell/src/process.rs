@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::command::Context;
+use crate::stop;
 use crate::{Error, Exit, Pid, ProcessInfo, ProcessName, Processes, Target};
 
 /// A process as a message names it: `hello (pid 3)`.
@@ -39,7 +40,14 @@ impl fmt::Display for Number {
 
 /// The processes of a target that has some.
 pub(crate) fn processes(target: &mut dyn Target) -> Result<&mut dyn Processes, Error> {
-    target.processes().ok_or(Error::Lacks("processes"))
+    // Asked twice: the compiler cannot see that the first answer is not kept.
+    match target.processes().is_some() {
+        true => target.processes().ok_or(Error::Lacks("processes")),
+        false if stop::is_stopped(target) => Err(Error::Said(
+            "the kernel was stopped while it changes the list of processes; step on, or `continue`",
+        )),
+        false => Err(Error::Lacks("processes")),
+    }
 }
 
 /// The pid with this value.

@@ -10,6 +10,7 @@ use crate::grammar::pipe::split;
 use crate::grammar::word::Word;
 use crate::output::Ended;
 use crate::pipe;
+use crate::stop;
 use crate::{Error, Status};
 
 /// How many commands may wait for each other (`repeat 2 time repeat 2 ...`). Each of them
@@ -45,9 +46,13 @@ pub(crate) fn run_line(context: &mut Context<'_>, line: &str) -> Status {
 
 /// Runs one command that was typed, and shows how it failed.
 fn run_one(context: &mut Context<'_>, text: &str) -> Status {
-    let Err(error) = dispatch(context, text) else {
-        context.out.finish_line();
-        return Status::Ok;
+    let result = dispatch(context, text);
+    context.out.finish_line();
+    stop::report(context.target, &mut context.out, context.state, "");
+    // Whoever was stopped has not failed: what it was about goes on with `continue`.
+    let error = match result {
+        Ok(()) | Err(Error::Stopped) => return Status::Ok,
+        Err(error) => error,
     };
     let interrupted = context.out.interrupted();
     match (&error, context.out.ended()) {
@@ -96,7 +101,12 @@ fn run_nested_line(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
                 context.out.finish_line();
                 context.state.status = Status::Ok;
             }
-            Err(error @ (Error::Output | Error::Interrupted | Error::InterruptedRound(_))) => {
+            Err(
+                error @ (Error::Output
+                | Error::Interrupted
+                | Error::InterruptedRound(_)
+                | Error::Stopped),
+            ) => {
                 return Err(error);
             }
             Err(error) => {

@@ -1,10 +1,14 @@
 //! The shell itself: reads lines, runs them, remembers what it must.
 
+use core::fmt;
+
 use crate::command::{Context, State};
 use crate::editor::{Editor, History, LINE_BYTES, Manner, Read};
+use crate::going::heed;
 use crate::output::{Mode, Output, Room};
 use crate::run::run_line;
-use crate::{Error, Sink, Status, Target, Terminal, framing};
+use crate::stop;
+use crate::{Error, Sink, Status, Target, Terminal, Went, framing};
 
 /// Everything a session remembers between two lines.
 ///
@@ -50,8 +54,11 @@ impl Shell {
             session,
             scratch,
         } = self;
+        let mut goes_on = false;
+        terminal.working(false);
         loop {
             let framed = session.state.framed;
+            session.announce_stop(target, terminal);
             if !framed {
                 // Inside a frame they would be taken for a command's output.
                 let mut out = Output::new(terminal, Mode::Plain, Room::default());
@@ -60,10 +67,14 @@ impl Shell {
             let manner = Manner {
                 echo: if framed { Sink::Screen } else { Sink::All },
                 completes: !framed,
+                is_stopped: stop::is_stopped(target),
+                goes_on,
             };
             let read = editor.read(terminal, target, &session.history, manner);
             let line = editor.line();
+            goes_on = read == Read::Stopped;
             match read {
+                Read::Stopped => {}
                 Read::Closed => return,
                 Read::Abandoned => {}
                 Read::TooLong => {
@@ -73,12 +84,46 @@ impl Shell {
                 }
                 Read::Line => {
                     session.history.push(line);
+                    terminal.working(true);
                     let mode = session.state.mode(true);
                     let out = Output::new(terminal, mode, Room::new(scratch));
                     session.execute(line, None, target, out);
+                    terminal.working(false);
                 }
             }
         }
+    }
+
+    /// Begins again after [`run`](Shell::run) was left without coming back, and says why.
+    ///
+    /// A frame that was open is begun a second time, with the same line; its answer is this
+    /// message and nothing else.
+    pub fn recover(
+        &mut self,
+        why: &dyn fmt::Display,
+        is_wish: bool,
+        target: &mut dyn Target,
+        terminal: &mut dyn Terminal,
+    ) {
+        let Shell {
+            editor, session, ..
+        } = self;
+        let status = match is_wish {
+            true => Status::Interrupted,
+            false => Status::Failed,
+        };
+        let state = &mut session.state;
+        state.status = status;
+        let is_open = core::mem::take(&mut state.frame_is_open);
+        terminal.write(Sink::All, "\n");
+        if !is_open {
+            return Output::new(terminal, Mode::Plain, Room::default()).error(&why);
+        }
+        let mut out = Output::new(terminal, Mode::Framed, Room::default());
+        out.begin_frame(state.seq, editor.line());
+        out.error(&why);
+        stop::report(target, &mut out, state, "");
+        out.end_frame(state.seq, status);
     }
 
     /// Runs one line of commands as if it had been typed, and says how it ended; of several
@@ -105,6 +150,29 @@ impl Default for Shell {
 }
 
 impl Session {
+    /// Says that everything was stopped while nobody's command ran.
+    fn announce_stop(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
+        if !stop::is_stopped(target) {
+            return;
+        }
+        let Session { history, state } = self;
+        let mut context = Context {
+            target,
+            out: Output::new(terminal, Mode::Plain, Room::default()),
+            state,
+            history,
+            depth: 0,
+            focus: None,
+            blamed: None,
+        };
+        if heed(&mut context) != Ok(Went::Stopped) {
+            return;
+        }
+        // Outside a frame, lines are announced as not belonging to one.
+        let mark = if context.state.framed { "note: " } else { "" };
+        stop::report(context.target, &mut context.out, context.state, mark);
+    }
+
     fn execute<'a>(
         &'a mut self,
         line: &str,
@@ -125,6 +193,7 @@ impl Session {
         };
         if framed {
             context.state.seq = context.state.seq.wrapping_add(1);
+            context.state.frame_is_open = true;
             context.out.begin_frame(context.state.seq, line);
         }
         let status = match refused {
@@ -135,6 +204,9 @@ impl Session {
             None => run_line(&mut context, line),
         };
         if framed {
+            context.state.frame_is_open = false;
+            // Whoever reads the end may send at once what would end a command.
+            context.out.over();
             context.out.end_frame(context.state.seq, status);
         } else {
             context.out.finish_line();

@@ -9,7 +9,7 @@ use core::fmt;
 use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
-    Attempts, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Switches,
+    Attempts, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Switches,
     Symbols,
 };
 
@@ -72,6 +72,11 @@ pub trait Target {
 
     /// What switches to processes need.
     fn switches(&mut self) -> Option<&mut dyn Switches> {
+        None
+    }
+
+    /// A way to stop it and to let it go on.
+    fn debugger(&mut self) -> Option<&mut dyn Debugger> {
         None
     }
 
@@ -199,6 +204,8 @@ pub enum CrashKind {
     Breakpoint,
     /// Use up the stack.
     StackOverflow,
+    /// Write to an unmapped address, but in the shell's own thread.
+    Debugger,
 }
 
 /// A named range of virtual addresses.

@@ -33,6 +33,11 @@ pub trait Terminal {
     /// in every loop.
     fn interrupted(&mut self) -> bool;
 
+    /// A command begins, or is over. For whoever can end one without its help.
+    fn working(&mut self, is_working: bool) {
+        let _ = is_working;
+    }
+
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
 }
@@ -88,4 +93,6 @@ pub enum Key {
     Alt(char),
     /// Escape by itself.
     Escape,
+    /// No key: what is looked at has been stopped while nobody typed.
+    Stopped,
 }

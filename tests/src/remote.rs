@@ -32,6 +32,8 @@ pub enum Register {
     Cs = 18,
     /// What GS adds to an address.
     GsBase = 25,
+    /// The root of the page tables.
+    Cr3 = 29,
 }
 
 /// A connection to the stub.

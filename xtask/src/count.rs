@@ -32,14 +32,8 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         let (what, count) = measured(line).context("measure printed no number")?;
         writeln!(out, "{count:>8} instructions  {what}, from ring 3 and back")?;
     }
-    // Two that never give way: the timer switches between them.
-    let reply =
-        guest.command("spawn spinner &; spawn spinner &; spawn sleeper 200; events last=4000")?;
-    ensure!(reply.is_ok(), "{:?}", reply.errors);
-    let least = switches(&reply)
-        .into_iter()
-        .min()
-        .context("no switch was recorded")?;
+    let reply = switching(&mut guest)?;
+    let least = least_switch(&reply)?;
     writeln!(
         out,
         "{least:>8} instructions  switch to another process: context saved, CR3 and RSP0 loaded, stack switched"
@@ -50,7 +44,31 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         out,
         "{cost:>8} instructions  a record in the event ring, of which a switch makes four"
     )?;
+    // Nobody comes to that address, and nobody faults.
+    let never = 0xffff_ffff_8000_0000_u64;
+    let armed = guest.command(&format!(
+        "break {never:#x}; watch {never:#x} 8; break on fault"
+    ))?;
+    ensure!(armed.is_ok(), "{:?}", armed.errors);
+    let watched = least_switch(&switching(&mut guest)?)?;
+    writeln!(
+        out,
+        "{watched:>8} instructions  the same switch with breakpoints on that are never hit"
+    )?;
     names(built, &mut guest, out)
+}
+
+/// Two that never give way: the timer switches between them.
+fn switching(guest: &mut Guest) -> anyhow::Result<Reply> {
+    let line = "spawn spinner &; spawn spinner &; spawn sleeper 200; events last=4000";
+    let reply = guest.command(line)?;
+    ensure!(reply.is_ok(), "{:?}", reply.errors);
+    Ok(reply)
+}
+
+fn least_switch(reply: &Reply) -> anyhow::Result<u64> {
+    let least = switches(reply).into_iter().min();
+    least.context("no switch was recorded")
 }
 
 /// How many functions of the kernel are asked for.

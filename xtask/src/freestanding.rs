@@ -91,6 +91,8 @@ fn common_flags(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Vec<
         // Without it .eh_frame is empty and no stack can be unwound.
         "-Cforce-unwind-tables=yes".to_owned(),
         "-Cdwarf-version=5".to_owned(),
+        // A stack can be walked by frame pointers, without reading any table.
+        "-Cforce-frame-pointers=yes".to_owned(),
         "-Clink-arg=--build-id=sha1".to_owned(),
     ];
     // Later ones win, so the project comes before what may lie inside it.

@@ -139,6 +139,12 @@ pub(crate) fn cr2() -> u64 {
     value
 }
 
+/// Puts an address back into CR2.
+pub(crate) fn set_cr2(value: u64) {
+    // SAFETY: the CPU never reads CR2; it only holds the last address.
+    unsafe { asm!("mov cr2, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+}
+
 /// CR8, the task priority.
 pub(crate) fn cr8() -> u64 {
     let value: u64;

@@ -1,30 +1,35 @@
-//! The debug registers: a breakpoint on an instruction, and none.
+//! The debug registers: where the CPU stops by itself, and why it did.
 
 use core::arch::asm;
 
 /// DR7: nothing enabled; bit 10 is always set.
-const NONE: u64 = 0x400;
-/// DR7: L0, an instruction breakpoint at DR0.
-const AT_DR0: u64 = NONE | 1;
+pub(crate) const OFF: u64 = 0x400;
+/// DR6 as after reset: nothing reported.
+const NOTHING: u64 = 0xffff_0ff0;
 
-/// Raises #DB when the instruction at `address` is about to run.
-pub(crate) fn break_at(address: u64) {
-    // SAFETY: an address in DR0 does nothing until DR7 enables it.
-    unsafe { asm!("mov dr0, {}", in(reg) address, options(nomem, nostack, preserves_flags)) };
-    set(AT_DR0);
-}
-
-/// No breakpoint any more, and none reported.
-pub(crate) fn no_breakpoints() {
-    set(NONE);
-    // SAFETY: DR6 only reports; 0xffff0ff0 is its value after reset.
+/// Puts four addresses into DR0 to DR3. They do nothing until DR7 enables them; call this with
+/// DR7 off.
+pub(crate) fn load_addresses([a, b, c, d]: [u64; 4]) {
+    // SAFETY: an address in these does nothing until DR7 enables it.
     unsafe {
-        asm!("mov dr6, {}", in(reg) 0xffff_0ff0u64, options(nomem, nostack, preserves_flags))
-    };
+        asm!("mov dr0, {}", "mov dr1, {}", "mov dr2, {}", "mov dr3, {}",
+            in(reg) a, in(reg) b, in(reg) c, in(reg) d, options(nomem, nostack, preserves_flags));
+    }
 }
 
-fn set(dr7: u64) {
-    // SAFETY: one of the two values above: no reserved bit, and DR0 has been set before it is
-    // enabled. #DB has a gate and a stack.
+/// Loads DR7.
+pub(crate) fn load_control(dr7: u64) {
+    // SAFETY: #DB has a gate and a stack. The value is made by `debugger::breakpoints`, which sets
+    // no reserved bit and does not set GD.
     unsafe { asm!("mov dr7, {}", in(reg) dr7, options(nomem, nostack, preserves_flags)) };
+}
+
+/// What DR6 reports; afterwards it reports nothing.
+pub(crate) fn take_status() -> u64 {
+    let status: u64;
+    // SAFETY: DR6 only reports.
+    unsafe { asm!("mov {}, dr6", out(reg) status, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: the same.
+    unsafe { asm!("mov dr6, {}", in(reg) NOTHING, options(nomem, nostack, preserves_flags)) };
+    status
 }

@@ -185,6 +185,14 @@ pub(crate) fn tss_place() -> (u64, u64) {
     (&raw const TSS as u64, size_of::<TaskStateSegment>() as u64)
 }
 
+/// The stack that the CPU switches to on the way in from ring 3.
+pub(crate) fn rsp0() -> u64 {
+    // SAFETY: only the address of the field is taken.
+    let field = unsafe { &raw const TSS.privilege_stack_table[0] };
+    // SAFETY: our own TSS; the read races with nobody, there is one CPU.
+    unsafe { ptr::read_unaligned(field) }.as_u64()
+}
+
 fn set_gate(vector: u8, ist: u8) {
     let dpl = if FROM_RING_3.contains(&vector) { 3 } else { 0 };
     // `vector` is a u8, so the gate is one of the 256.

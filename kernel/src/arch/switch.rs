@@ -84,6 +84,17 @@ pub(crate) fn prepare(stack: Stack, frame: &TrapFrame) -> u64 {
     rsp
 }
 
+/// Prepares a fresh kernel stack so that the first switch to it calls `run`.
+pub(crate) fn prepare_thread(stack: Stack, run: extern "C" fn() -> !) -> u64 {
+    // The last word is a return address that ends every walk up the frames.
+    let words: [u64; 8] = [0, 0, 0, 0, 0, 0, run as usize as u64, 0];
+    let rsp = stack.top - size_of_val(&words) as u64;
+    let to = core::ptr::with_exposed_provenance_mut::<[u64; 8]>(rsp as usize);
+    // SAFETY: the top of a mapped stack that nobody uses yet; `top` is a multiple of 4096.
+    unsafe { to.write(words) };
+    rsp
+}
+
 /// The first time a thread goes to ring 3.
 #[unsafe(no_mangle)]
 extern "C" fn ringwalk_first_time(frame: &mut TrapFrame) {

@@ -9,15 +9,15 @@ pub(crate) use emergency::{emergency, places};
 
 use bootloader_api::info::FrameBuffer;
 use shell::Sink;
-use spin::Mutex;
 
 use crate::devices::serial;
+use crate::lock::Lock;
 use screen::Screen;
 
 /// `None` before the heap exists, and on a machine without a framebuffer.
-static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
+static SCREEN: Lock<Option<Screen>> = Lock::new("the screen", None);
 /// What was written before the screen was there, to be shown when it is.
-static EARLY: Mutex<heapless::String<2048>> = Mutex::new(heapless::String::new());
+static EARLY: Lock<heapless::String<2048>> = Lock::new("the first text", heapless::String::new());
 
 /// Remembers where the pixels are, for faults and panics and for [`init_screen`].
 pub(crate) fn find_pixels(framebuffer: Option<&FrameBuffer>) {

@@ -73,6 +73,9 @@ struct Grid {
     rows: usize,
     /// Scrollback and the visible rows, which are the last `rows`.
     lines: VecDeque<Vec<Cell>>,
+    /// Lines for the scrollback, taken from the heap beforehand: the debugger writes, too, while
+    /// the rest of the kernel is stopped in the middle of using the heap.
+    spare: Vec<Vec<Cell>>,
     column: usize,
     /// Among the visible rows.
     row: usize,
@@ -85,10 +88,15 @@ impl Screen {
     /// An empty screen over all of `surface`.
     pub(super) fn new(surface: Surface) -> Self {
         let (columns, rows) = surface.cells();
+        let mut lines = VecDeque::with_capacity(rows + SCROLLBACK);
+        lines.extend((0..rows).map(|_| vec![BLANK; columns]));
         let grid = Grid {
             columns,
             rows,
-            lines: (0..rows).map(|_| vec![BLANK; columns]).collect(),
+            lines,
+            spare: (0..SCROLLBACK)
+                .map(|_| Vec::with_capacity(columns))
+                .collect(),
             column: 0,
             row: 0,
             pen: BLANK,
@@ -192,11 +200,10 @@ impl Grid {
             self.row += 1;
             return;
         }
-        // Reuse the line that falls off the top, so that steady output allocates nothing.
-        let mut line = if self.lines.len() >= self.rows + SCROLLBACK {
-            self.lines.pop_front().unwrap_or_default()
-        } else {
-            Vec::with_capacity(self.columns)
+        // Or the line that falls off the top: output allocates nothing.
+        let spare = self.spare.pop();
+        let Some(mut line) = spare.or_else(|| self.lines.pop_front()) else {
+            return;
         };
         line.clear();
         line.resize(self.columns, BLANK);

@@ -3,20 +3,27 @@
 use pc_keyboard::layouts::Us104Key;
 use pc_keyboard::{DecodedKey, HandleControl, KeyCode, KeyState, PS2Keyboard, ScancodeSet1};
 use shell::Key;
-use spin::Mutex;
 
 use crate::arch::port;
+use crate::lock::Lock;
 
 const DATA: u16 = 0x60;
 const COMMAND: u16 = 0x64;
 /// Status polls before the controller counts as absent.
 const PATIENCE: u32 = 100_000;
 
-static DECODER: Mutex<PS2Keyboard<Us104Key, ScancodeSet1>> = Mutex::new(PS2Keyboard::new(
-    ScancodeSet1::new(),
-    Us104Key,
-    HandleControl::Ignore,
-));
+static DECODER: Lock<PS2Keyboard<Us104Key, ScancodeSet1>> = Lock::new(
+    "the keyboard",
+    PS2Keyboard::new(ScancodeSet1::new(), Us104Key, HandleControl::Ignore),
+);
+
+/// A key, or the wish to stop whatever runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    Key(Key),
+    /// F12, or Ctrl with a backslash.
+    BreakIn,
+}
 
 /// Turns on port 1, its interrupt and the translation to scan code set 1, whatever the firmware
 /// left behind. False where no controller answers.
@@ -53,7 +60,7 @@ pub(crate) fn scan_code() -> Option<u8> {
 }
 
 /// Feeds a scan code; a key when one was pressed. Called by IRQ 1 only.
-pub(crate) fn decode(scan_code: u8) -> Option<Key> {
+pub(crate) fn decode(scan_code: u8) -> Option<Pressed> {
     let mut decoder = DECODER.try_lock()?;
     let event = decoder.add_byte(scan_code).ok()??;
     let pressed = event.state != KeyState::Up;
@@ -65,7 +72,10 @@ pub(crate) fn decode(scan_code: u8) -> Option<Key> {
     if !pressed {
         return None;
     }
-    match decoded {
+    if code == KeyCode::F12 || (control && decoded == DecodedKey::Unicode('\\')) {
+        return Some(Pressed::BreakIn);
+    }
+    let key = match decoded {
         DecodedKey::Unicode(character) => Some(match character {
             '\n' | '\r' => Key::Enter,
             '\t' => Key::Tab,
@@ -79,7 +89,8 @@ pub(crate) fn decode(scan_code: u8) -> Option<Key> {
             other => Key::Char(other),
         }),
         DecodedKey::RawKey(_) => special(code, control),
-    }
+    };
+    key.map(Pressed::Key)
 }
 
 fn special(code: KeyCode, control: bool) -> Option<Key> {

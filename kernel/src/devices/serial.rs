@@ -6,19 +6,19 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use spin::Mutex;
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{BaudRate, Config, Uart16550};
 
 use crate::arch::{cpu, port};
+use crate::lock::Lock;
 
 const BASE: u16 = 0x3f8;
 /// LSR polls before the transmitter counts as stuck: seconds. A byte takes 87 us at 115200
 /// baud, but an emulator may be kept waiting by whoever reads the other end.
 const PATIENCE: u32 = 10_000_000;
 
-static COM1: Mutex<Option<Uart16550<PioBackend>>> = Mutex::new(None);
+static COM1: Lock<Option<Uart16550<PioBackend>>> = Lock::new("the serial line", None);
 
 /// The last wait for the transmitter was in vain.
 static STUCK: AtomicBool = AtomicBool::new(false);
@@ -71,9 +71,11 @@ fn send(byte: u8) {
         PATIENCE
     };
     for _ in 0..patience {
-        let sent = cpu::without_interrupts(|| match COM1.lock().as_mut() {
-            Some(uart) => uart.try_send_byte(byte).is_ok(),
-            None => true,
+        let sent = cpu::without_interrupts(|| match COM1.try_lock().as_deref_mut() {
+            Some(Some(uart)) => uart.try_send_byte(byte).is_ok(),
+            Some(None) => true,
+            // The world was stopped with it; nobody else uses the ports meanwhile.
+            None => try_send_unlocked(byte),
         });
         if sent {
             STUCK.store(false, Ordering::Relaxed);
@@ -87,7 +89,10 @@ fn send(byte: u8) {
 /// Hands every byte that has arrived to `take`, until it returns false ("no room").
 pub(crate) fn drain(mut take: impl FnMut(u8) -> bool, mut has_room: impl FnMut() -> bool) {
     cpu::without_interrupts(|| {
-        let mut com1 = COM1.lock();
+        // The world was stopped with it: `receive_unlocked` is for that.
+        let Some(mut com1) = COM1.try_lock() else {
+            return;
+        };
         let Some(uart) = com1.as_mut() else { return };
         // Bounded: a UART that always claims to have data must not hold us here.
         for _ in 0..4096 {
@@ -123,19 +128,46 @@ pub(crate) fn write_emergency(text: &str) {
     }
 }
 
+/// What has arrived, byte by byte, without any lock: for the debugger while the stopped world holds
+/// the UART.
+pub(crate) fn receive_unlocked() -> Option<u8> {
+    const DATA_READY: u8 = 1;
+    // SAFETY: LSR is read-only but for error bits nobody needs.
+    let status = unsafe { port::read_u8(BASE + 5) };
+    // Where there is no UART every bit is set.
+    if status == 0xff || status & DATA_READY == 0 {
+        return None;
+    }
+    // SAFETY: takes the byte that waits; the only other reader is stopped.
+    Some(unsafe { port::read_u8(BASE) })
+}
+
+/// Whether the world was stopped while it used the UART.
+pub(crate) fn is_taken() -> bool {
+    cpu::without_interrupts(|| COM1.try_lock().is_none())
+}
+
+fn try_send_unlocked(byte: u8) -> bool {
+    // SAFETY: LSR is read-only but for error bits nobody needs any more.
+    let status = unsafe { port::read_u8(BASE + 5) };
+    if status & TRANSMITTER_EMPTY == 0 {
+        return false;
+    }
+    // SAFETY: sends one byte on our own UART; where there is no UART the write is lost.
+    unsafe { port::write_u8(BASE, byte) };
+    true
+}
+
+const TRANSMITTER_EMPTY: u8 = 1 << 5;
+
 fn send_emergency(byte: u8) {
-    const TRANSMITTER_EMPTY: u8 = 1 << 5;
     let patience = if STUCK.load(Ordering::Relaxed) {
         1
     } else {
         PATIENCE
     };
     for _ in 0..patience {
-        // SAFETY: LSR is read-only but for error bits nobody needs any more.
-        let status = unsafe { port::read_u8(BASE + 5) };
-        if status & TRANSMITTER_EMPTY != 0 {
-            // SAFETY: sends one byte on our own UART; where there is no UART the write is lost.
-            unsafe { port::write_u8(BASE, byte) };
+        if try_send_unlocked(byte) {
             STUCK.store(false, Ordering::Relaxed);
             return;
         }

@@ -4,7 +4,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use pic8259::ChainedPics;
 use shell::Lines;
-use spin::Mutex;
 
 use crate::arch::{cpu, port};
 
@@ -17,14 +16,14 @@ pub(crate) const KEYBOARD: u8 = FIRST_VECTOR + 1;
 /// IRQ 4.
 pub(crate) const SERIAL: u8 = FIRST_VECTOR + 4;
 
+/// What is let through: IRQs 0, 1, 2 (the second PIC) and 4.
+const MASKS: [u8; 2] = [!0b1_0111, 0xff];
+
 /// Ticks a second.
 pub(crate) const HERTZ: u64 = 100;
 /// The 8254's input clock, in Hz.
 const PIT_HZ: u64 = 1_193_182;
 
-// SAFETY: the offsets are two distinct blocks of eight vectors above the CPU's own.
-static PICS: Mutex<ChainedPics> =
-    Mutex::new(unsafe { ChainedPics::new(FIRST_VECTOR, FIRST_VECTOR + 8) });
 static TICKS: AtomicU64 = AtomicU64::new(0);
 static CYCLES_PER_SECOND: AtomicU64 = AtomicU64::new(0);
 static CYCLES_AT_START: AtomicU64 = AtomicU64::new(0);
@@ -34,12 +33,13 @@ static CYCLES_AT_START: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn init() {
     calibrate();
     {
-        let mut pics = PICS.lock();
+        // SAFETY: the offsets are two distinct blocks of eight vectors above the CPU's own.
+        let mut pics = unsafe { ChainedPics::new(FIRST_VECTOR, FIRST_VECTOR + 8) };
         // SAFETY: the IDT handles every vector the PICs can now raise.
         unsafe { pics.initialize() };
-        // IRQs 0, 1, 2 (the second PIC) and 4.
+        let [first, second] = MASKS;
         // SAFETY: masking cannot raise anything; the IDT handles what is let through.
-        unsafe { pics.write_masks(!0b1_0111, 0xff) };
+        unsafe { pics.write_masks(first, second) };
     }
     let [low, high] = u16::try_from(PIT_HZ / HERTZ).unwrap_or(0).to_le_bytes();
     for (at, value) in [(0x43, 0x34), (0x40, low), (0x40, high)] {
@@ -130,10 +130,41 @@ pub(crate) fn is_irq(vector: u8) -> bool {
 
 /// Tells the PICs that the interrupt has been handled.
 pub(crate) fn end_of_interrupt(vector: u8) {
-    // Interrupt context on the only CPU, and every other user holds the lock with interrupts
-    // off, so it is free; if it is not, losing an EOI beats hanging.
-    if let Some(mut pics) = PICS.try_lock() {
-        // SAFETY: called once, at the end of the handler of this very vector.
-        unsafe { pics.notify_end_of_interrupt(vector) };
+    if vector >= FIRST_VECTOR + 8 {
+        end(0xa0);
+    }
+    end(0x20);
+}
+
+/// Tells the PICs that every interrupt has been handled, whoever was about to: the debugger runs
+/// where its handler was stopped, and needs the others. Its own announcement ends nothing then.
+pub(crate) fn end_all() {
+    // Each of the sixteen can be in service once.
+    for _ in 0..16 {
+        let [first, second] = lines().in_service.to_le_bytes();
+        if first | second == 0 {
+            return;
+        }
+        if second != 0 {
+            end(0xa0);
+        }
+        if first != 0 {
+            end(0x20);
+        }
+    }
+}
+
+fn end(port: u16) {
+    const END_OF_INTERRUPT: u8 = 0x20;
+    // SAFETY: the controllers are ours; with nothing in service the command does nothing.
+    unsafe { port::write_u8(port, END_OF_INTERRUPT) };
+}
+
+/// Lets the lines that the kernel serves through, or none: then they wait.
+pub(crate) fn hold(held: bool) {
+    let masks = if held { [0xff, 0xff] } else { MASKS };
+    for (port, mask) in [0x21, 0xa1].into_iter().zip(masks) {
+        // SAFETY: masking cannot raise anything, and the IDT handles what is let through.
+        unsafe { port::write_u8(port, mask) };
     }
 }

@@ -9,7 +9,6 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use machine::{Paging, PhysAddr, PhysMemory, Progress, TableItem, Tables, VirtAddr};
 use shell::{Edit, EditError, EditList, Edits, Flush, Poke, Region, UndoError};
-use spin::Mutex;
 
 use super::frames::{self, Owner};
 use super::layout;
@@ -17,10 +16,11 @@ use super::physmap::LiveMemory;
 use super::stacks::{self, Place};
 use super::tables;
 use crate::arch::cpu;
+use crate::lock::Lock;
 use crate::target;
 
 /// Taken with interrupts off, so nobody waits for it.
-static EDITS: Mutex<EditList> = Mutex::new(EditList::new());
+static EDITS: Lock<EditList> = Lock::new("the list of edits", EditList::new());
 /// How many are remembered: while there are none, everybody else pays for one load.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 

@@ -7,11 +7,12 @@
 use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
 use machine::PhysAddr;
 use shell::FrameInfo;
-use spin::{Mutex, Once};
+use spin::Once;
 
 use super::layout::PAGE;
 use super::physmap;
 use crate::arch::cpu;
+use crate::lock::Lock;
 
 /// Who owns a frame; one definition for the books and for whoever asks about them.
 pub(crate) use shell::FrameOwner as Owner;
@@ -33,7 +34,7 @@ struct Books {
     counts: [u64; Owner::ALL.len()],
 }
 
-static BOOKS: Once<Mutex<Books>> = Once::new();
+static BOOKS: Once<Lock<Books>> = Once::new();
 
 /// Makes the books from the memory map. The books take the first usable frames above 1 MiB
 /// that hold them; says why if there are none.
@@ -95,7 +96,7 @@ pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
         start + bytes.next_multiple_of(PAGE),
         Owner::FrameBooks,
     );
-    BOOKS.call_once(|| Mutex::new(books));
+    BOOKS.call_once(|| Lock::new("the frame books", books));
     Ok(())
 }
 

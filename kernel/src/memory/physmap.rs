@@ -190,6 +190,18 @@ pub(crate) fn write_user_frame(frame: PhysAddr, offset: usize, bytes: &[u8]) -> 
     true
 }
 
+/// Stores a byte in RAM for a person who asked for it; false if it is not RAM.
+pub(crate) fn write_byte(at: PhysAddr, byte: u8) -> bool {
+    if !is_all_ram(at, 1) {
+        return false;
+    }
+    // SAFETY: RAM, which the physmap covers. Only the debugger stores here, where a person told it
+    // to, or to undo what its own step stored; the world does not run meanwhile, and what it makes
+    // of the new value is what the person wanted to see. Volatile: the world reads it later.
+    unsafe { ptr::write_volatile(pointer(at), byte) };
+    true
+}
+
 /// Fills a frame of a kernel stack that nobody uses yet with one byte value.
 pub(crate) fn fill_stack_frame(frame: PhysAddr, value: u8) {
     let is_stack = frames::is_owned_by(frame, Owner::KernelStack)

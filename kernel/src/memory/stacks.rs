@@ -8,7 +8,6 @@ use core::fmt;
 
 use machine::{End, Level, Mapping, PageSize, PhysAddr, PhysMemory, VirtAddr};
 use shell::{OnStack, StackKind, StackPlace, StackState};
-use spin::Mutex;
 
 use super::frames::{self, Owner};
 use super::layout::{
@@ -18,6 +17,7 @@ use super::layout::{
 use super::tables::{MapError, Tables};
 use super::{edits, master, physmap};
 use crate::arch::descriptors;
+use crate::lock::Lock;
 use crate::target;
 
 /// A stack: `bottom` is its lowest mapped byte, `top` the address just above it.
@@ -83,11 +83,14 @@ struct Books {
     lowest: usize,
 }
 
-static BOOKS: Mutex<Books> = Mutex::new(Books {
-    places: [Place::Free; PLACES],
-    end: 0,
-    lowest: 0,
-});
+static BOOKS: Lock<Books> = Lock::new(
+    "the list of stacks",
+    Books {
+        places: [Place::Free; PLACES],
+        end: 0,
+        lowest: 0,
+    },
+);
 
 /// Maps a kernel stack at the lowest free place. Only leaf entries change, unless the region
 /// must grow.

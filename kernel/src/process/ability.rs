@@ -1,6 +1,6 @@
 //! What the shell may ask about processes.
 
-use heapless::Vec;
+use heapless::{String, Vec};
 use machine::transition::Need;
 use machine::{PhysAddr, Raised, Registers, VirtAddr};
 use shell::{
@@ -8,10 +8,10 @@ use shell::{
     Switches,
 };
 
-use super::spawn::{self, MOST_ARGUMENTS};
-use super::{KERNEL, NOBODY, Process, State, exit, needs, ramdisk, run_others, spoil, table};
+use super::{KERNEL, MOST_ARGUMENTS, NOBODY, Process, State, needs, ramdisk, spoil, table};
 use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
+use crate::debugger::{self, Answer, Request, ask};
 use crate::memory::master;
 use crate::memory::physmap::LiveMemory;
 use crate::target;
@@ -43,7 +43,12 @@ impl Processes for LiveProcesses {
                 ));
             }
         }
-        cpu::without_interrupts(|| spawn::spawn(KERNEL, program, &bytes))
+        // None has a longer name.
+        let program = String::try_from(program).map_err(|_| ProcessError::NoSuchProgram)?;
+        match ask(Request::Spawn(program, bytes)) {
+            Some(Answer::Spawned(result)) => result,
+            _ => Err(ProcessError::Stopped),
+        }
     }
 
     fn change_start(&mut self, pid: Pid, start: Start) -> Result<(), ProcessError> {
@@ -148,7 +153,10 @@ impl Processes for LiveProcesses {
     }
 
     fn kill(&mut self, pid: Pid) -> Result<(), ProcessError> {
-        cpu::without_interrupts(|| exit::kill(pid))
+        match ask(Request::Kill(pid)) {
+            Some(Answer::Done(result)) => result,
+            _ => Err(ProcessError::Stopped),
+        }
     }
 
     fn take_output(&mut self, pid: Pid, into: &mut [u8]) -> usize {
@@ -199,12 +207,15 @@ impl Processes for LiveProcesses {
     }
 
     fn reap(&mut self, pid: Pid) -> Result<Exit, ProcessError> {
-        cpu::without_interrupts(|| exit::reap(pid))
+        match ask(Request::Reap(pid)) {
+            Some(Answer::Reaped(result)) => result,
+            _ => Err(ProcessError::Stopped),
+        }
     }
 
     fn run(&mut self) {
         let _ = cpu::interrupts_off();
-        if run_others() {
+        if debugger::give_turns() || debugger::is_stopped() {
             cpu::interrupts_on();
         } else {
             cpu::sleep_until_interrupt();
@@ -241,8 +252,11 @@ fn wake_reader(process: &mut Process) {
 }
 
 /// The registers a process entered the kernel with: its trap frame is always the first thing on
-/// its kernel stack.
+/// its kernel stack, but that of a stop is elsewhere.
 fn saved_frame(process: &Process) -> TrapFrame {
+    if let Some(frame) = debugger::stopped_in_ring_3(process.pid) {
+        return frame;
+    }
     const WORDS: usize = size_of::<TrapFrame>() / 8;
     let mut words = [0u64; WORDS];
     let Some(root) = master::root() else {

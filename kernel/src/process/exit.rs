@@ -1,11 +1,12 @@
 //! The end of a process: by itself, by a fault, or by somebody else's hand.
 
 use machine::{VirtAddr, vectors};
-use shell::{Exit, ProcessError};
+use shell::{Exit, Moment, ProcessError};
 
 use super::{NOBODY, State, abi, current_pid, schedule, table};
+use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
-use crate::arch::{cpu, debug};
+use crate::debugger;
 use crate::events::{self, Kind};
 use crate::faults;
 use crate::memory::{master, stacks};
@@ -13,6 +14,7 @@ use crate::memory::{master, stacks};
 /// Ends the process that runs, on its own kernel stack; the next thread takes over.
 pub(crate) fn exit(how: Exit) -> ! {
     let pid = current_pid();
+    debugger::at(Moment::Exit, pid, exit_word(how), 0);
     // Its tables are about to go: leave them first.
     if let Some(root) = master::root() {
         let old = cpu::cr3();
@@ -20,7 +22,7 @@ pub(crate) fn exit(how: Exit) -> ! {
         events::record(Kind::Cr3Load, old, root.0);
     }
     events::record(Kind::Exit, u64::from(pid), exit_word(how));
-    debug::no_breakpoints();
+    debugger::disarm_fatal();
     bury(pid, how);
     loop {
         // The kernel's thread can always run, and nobody makes a dead process ready.
@@ -29,7 +31,7 @@ pub(crate) fn exit(how: Exit) -> ! {
 }
 
 /// Ends a process that does not run.
-pub(super) fn kill(pid: u32) -> Result<(), ProcessError> {
+pub(crate) fn kill(pid: u32) -> Result<(), ProcessError> {
     let state = table().get(pid).map(|process| process.state);
     match state {
         None => Err(ProcessError::NoSuchProcess),
@@ -85,7 +87,7 @@ pub(super) fn sweep() {
 }
 
 /// Forgets a dead process that does not run, and says how it ended.
-pub(super) fn reap(pid: u32) -> Result<Exit, ProcessError> {
+pub(crate) fn reap(pid: u32) -> Result<Exit, ProcessError> {
     let process = {
         let mut table = table();
         match table.get(pid).map(|process| process.state) {

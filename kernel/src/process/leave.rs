@@ -3,13 +3,13 @@
 //! A bad frame would fault in ring 0, at an instruction that is hard to look at; so it is
 //! refused here, and the process dies of the fault that the CPU would have raised.
 
-use shell::{Exit, Start};
+use shell::{Exit, Moment, Start};
 
 use super::space::USER_END;
 use super::{KERNEL, current_pid, exit, table};
-use crate::arch::debug;
 use crate::arch::descriptors::{USER_CODE, USER_DATA};
 use crate::arch::entry::{self, TrapFrame};
+use crate::debugger;
 use crate::events::{self, Kind};
 
 /// RFLAGS bits that ring 3 may have: the status flags, TF, DF, NT, RF, AC and ID. IF and the
@@ -21,17 +21,21 @@ const GENERAL_PROTECTION: u8 = 13;
 
 /// The last thing before a trap returns to ring 3.
 pub(crate) fn leave(frame: &mut TrapFrame) {
+    debugger::at(Moment::Frame, current_pid(), &raw const *frame as u64, 0);
     check(frame);
+    at_iretq(frame);
     events::record_with(
         Kind::TrapExit,
         Some(frame.cs as u16),
         frame.vector,
         frame.rip,
     );
+    debugger::leaving(frame);
 }
 
 /// The first return of a thread: its state is loaded, then it goes.
 pub(crate) fn first_return(frame: &mut TrapFrame) {
+    debugger::at(Moment::Frame, current_pid(), &raw const *frame as u64, 0);
     let mut start = Start::default();
     if let Some(process) = table().current() {
         process.user.restore();
@@ -53,9 +57,17 @@ pub(crate) fn first_return(frame: &mut TrapFrame) {
         check(frame);
     }
     if start.breakpoint {
-        debug::break_at(entry);
+        debugger::arm_fatal(entry);
     }
+    at_iretq(frame);
     events::record_with(Kind::Iretq, Some(frame.cs as u16), frame.rip, frame.rsp);
+    debugger::leaving(frame);
+}
+
+/// Who wants to stop before the return can.
+fn at_iretq(frame: &TrapFrame) {
+    debugger::at(Moment::Iret, current_pid(), frame.rip, frame.rsp);
+    debugger::at(Moment::Cpl, current_pid(), frame.rip, frame.rsp);
 }
 
 /// Whether a fault in ring 0 is the IRETQ's, over a frame that was not checked: then the process

@@ -33,12 +33,13 @@ mod syscall;
 mod user_memory;
 
 pub(crate) use ability::LiveProcesses;
-pub(crate) use exit::die_of_fault;
+pub(crate) use exit::{die_of_fault, kill, reap};
 pub(crate) use leave::{bad_frame, first_return, leave};
 pub(crate) use program::{stack_guarded_by, stack_holding, unwind_tables, who};
 pub(crate) use ramdisk::init as init_ramdisk;
-pub(crate) use schedule::{current_pid, preempt, run_others};
+pub(crate) use schedule::{current_pid, give_up, preempt, run_one, run_others};
 pub(crate) use space::{COPY_ON_WRITE, Space};
+pub(crate) use spawn::{MOST_ARGUMENTS, spawn};
 pub(crate) use stack_list::place;
 pub(crate) use syscall::system_call;
 
@@ -48,9 +49,10 @@ use alloc::vec::Vec;
 
 use heapless::String;
 use shell::{Exit, Start};
-use spin::{Mutex, MutexGuard};
+use spin::MutexGuard;
 
 use crate::arch::user::UserState;
+use crate::lock::Lock;
 use crate::memory::stacks::Stack;
 
 /// How many processes there may be at once, dead ones nobody has waited for included.
@@ -128,11 +130,14 @@ struct Table {
     kernel_rsp: u64,
 }
 
-static TABLE: Mutex<Table> = Mutex::new(Table {
-    slots: Vec::new(),
-    next_pid: 1,
-    kernel_rsp: 0,
-});
+static TABLE: Lock<Table> = Lock::new(
+    "the list of processes",
+    Table {
+        slots: Vec::new(),
+        next_pid: 1,
+        kernel_rsp: 0,
+    },
+);
 
 /// Makes room for every process there may be, so that none is refused for want of heap later.
 pub(crate) fn init() {
@@ -200,6 +205,31 @@ impl Table {
 /// The name of the program that a process runs, dead ones included.
 pub(crate) fn program_of(pid: u32) -> Option<String<32>> {
     table().get(pid).map(|process| process.name.clone())
+}
+
+/// Whether the list can be looked at: not while somebody was stopped in the middle of changing it.
+pub(crate) fn is_readable() -> bool {
+    TABLE.try_lock().is_some()
+}
+
+/// Whether there is such a process, and it has not ended.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    table()
+        .get(pid)
+        .is_some_and(|process| !matches!(process.state, State::Dead(_)))
+}
+
+/// The top of a process's kernel stack.
+pub(crate) fn stack_top(pid: u32) -> Option<u64> {
+    table().get(pid).map(|process| process.stack.top)
+}
+
+/// Where the kernel stack of a process stands that does not run.
+pub(crate) fn resting_rsp(pid: u32) -> Option<u64> {
+    let mut table = table();
+    let process = table.get(pid)?;
+    let rests = !matches!(process.state, State::Running | State::Dead(_));
+    rests.then_some(process.kernel_rsp)
 }
 
 /// A page fault in ring 3: true if it was a write to a page that waited to be copied, and the

@@ -5,8 +5,11 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use shell::{Exit, Moment, ProcessError};
+
 use super::{KERNEL, State, Table, exit, table};
 use crate::arch::{cpu, descriptors, switch, user};
+use crate::debugger;
 use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::memory::{master, stacks};
@@ -49,6 +52,34 @@ pub(crate) fn run_others() -> bool {
         exit::sweep();
         did
     })
+}
+
+/// Lets one process have a turn; called by the kernel's thread.
+pub(crate) fn run_one(pid: u32) -> Result<(), ProcessError> {
+    cpu::without_interrupts(|| {
+        let state = table().get(pid).map(|process| process.state);
+        match state {
+            Some(State::Ready) => {
+                switch_to(KERNEL, pid);
+                exit::sweep();
+                Ok(())
+            }
+            Some(State::Dead(_)) => Err(ProcessError::Dead),
+            Some(_) => Err(ProcessError::Refused("the process waits for something")),
+            None => Err(ProcessError::NoSuchProcess),
+        }
+    })
+}
+
+/// Keeps the process that runs from going on to ring 3: it ends, or waits for another turn.
+pub(crate) fn give_up(ends: bool) {
+    if ends {
+        exit::exit(Exit::Killed);
+    }
+    if let Some(process) = table().current() {
+        process.state = State::Ready;
+    }
+    give_way();
 }
 
 /// Switches to the next thread that can run, and comes back when this one's turn is next.
@@ -97,6 +128,7 @@ fn choose() -> Option<u32> {
 
 /// The switch itself, in its stages: save the context, load CR3, set RSP0, switch stacks.
 fn switch_to(from: u32, to: u32) {
+    debugger::at(Moment::Save, to, u64::from(to), u64::from(from));
     let (save, load, root, top) = {
         let mut table = table();
         let Some((load, root, top)) = incoming(&mut table, to) else {
@@ -108,17 +140,20 @@ fn switch_to(from: u32, to: u32) {
     if let Some(root) = root {
         let old = cpu::cr3();
         if old != root.0 {
+            debugger::at(Moment::Cr3, to, root.0, old);
             master::load_root(root);
             events::record(Kind::Cr3Load, old, root.0);
         }
     }
     if let Some(top) = top {
+        debugger::at(Moment::Rsp0, to, top, descriptors::rsp0());
         let old = descriptors::set_rsp0(top);
         if old != top {
             events::record(Kind::Rsp0Set, old, top);
         }
     }
     CURRENT.store(to, Ordering::Relaxed);
+    debugger::at(Moment::Switch, to, load, 0);
     events::record(Kind::StackSwitch, cpu::rsp(), load);
     switch::stacks(save, load);
     // Somebody has switched back to us.

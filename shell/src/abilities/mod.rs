@@ -5,6 +5,7 @@
 //! for one element at a time.
 
 mod attempts;
+mod debugger;
 mod edits;
 mod events;
 mod faults;
@@ -17,6 +18,9 @@ mod switches;
 mod symbols;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
+pub use debugger::{
+    Before, Caller, DebugError, Debugger, Go, Moment, Stop, StopReason, WatchKind, Watched, Went,
+};
 pub use edits::{Edit, EditError, EditList, EditState, Edits, Flush, Poke, UndoError, is_like};
 pub use events::{Event, EventKind, Events};
 pub use faults::{Call, FaultRecord, Faults, OnStack};

@@ -253,6 +253,8 @@ pub enum ProcessError {
     NoMemory,
     /// There are as many processes as there can be.
     TooMany,
+    /// Everything is stopped, or was stopped before it was done.
+    Stopped,
     /// Anything else.
     Refused(&'static str),
 }
@@ -267,6 +269,9 @@ impl fmt::Display for ProcessError {
             ProcessError::NotAProgram(why) => write!(f, "the file cannot be started: {why}"),
             ProcessError::NoMemory => f.write_str("not enough free frames"),
             ProcessError::TooMany => f.write_str("there are as many processes as there can be"),
+            ProcessError::Stopped => {
+                f.write_str("everything is stopped; `continue` or `abort` first")
+            }
             ProcessError::Refused(why) => f.write_str(why),
         }
     }

@@ -11,7 +11,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Session,
     usage: "<kind>",
     summary: "fault on purpose and see the report",
-    help: "Makes the kernel itself do what it must not: `panic`; `panic-locked` (with interrupts off and every lock of the consoles held); `page-fault` (a write to a guard page); `read-only` (a write to its own constants); `undefined` (an undefined instruction); `breakpoint` (which it survives); `stack-overflow` (a double fault on its own stack). All but `breakpoint` end the session: the machine stays as it is, for a debugger to look at. The name must be written out.",
+    help: "Makes the kernel itself do what it must not: `panic`; `panic-locked` (with interrupts off and every lock of the consoles held); `page-fault` (a write to a guard page); `read-only` (a write to its own constants); `undefined` (an undefined instruction); `breakpoint` (which it survives); `stack-overflow` (a double fault on its own stack); `debugger` (a page fault in the shell's own thread, which is caught: the command is given up). All but `breakpoint` and `debugger` end the session: the machine stays as it is, for a debugger to look at. The name must be written out.",
     examples: &[
         (
             "crash page-fault",
@@ -24,7 +24,7 @@ pub(super) const COMMAND: Command = Command {
     run,
 };
 
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "panic",
     "panic-locked",
     "page-fault",
@@ -32,6 +32,7 @@ const KINDS: [&str; 7] = [
     "undefined",
     "breakpoint",
     "stack-overflow",
+    "debugger",
 ];
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -45,6 +46,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         "undefined" => CrashKind::Undefined,
         "breakpoint" => CrashKind::Breakpoint,
         "stack-overflow" => CrashKind::StackOverflow,
+        "debugger" => CrashKind::Debugger,
         _ => {
             return Err(Error::Unknown(
                 excerpt(word.0),

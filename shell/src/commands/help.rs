@@ -85,7 +85,7 @@ fn list(out: &mut Output<'_>) -> fmt::Result {
     for group in Group::ALL {
         writeln!(out, "{}", group.title())?;
         for command in COMMANDS.iter().filter(|command| command.group == group) {
-            writeln!(out, "  {:<9} {}", command.name, command.summary)?;
+            writeln!(out, "  {:<11} {}", command.name, command.summary)?;
         }
     }
     writeln!(

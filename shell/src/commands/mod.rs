@@ -1,6 +1,8 @@
 //! The commands, one file each, and the table that `help`, Tab and the manual are made from.
 
 mod assert;
+mod breakpoint;
+mod bt;
 mod can;
 mod check;
 mod check_iret;
@@ -9,6 +11,7 @@ mod clear;
 mod cr;
 mod crash;
 mod diff;
+mod dis;
 mod each;
 mod echo;
 mod eval;
@@ -35,18 +38,23 @@ mod prove;
 mod ps;
 mod regs;
 mod repeat;
+mod resume;
 mod roots;
+mod set;
 mod snap;
-mod spawn;
+pub(crate) mod spawn;
 mod spoil;
 mod stacks;
+mod stages;
+mod step;
 mod sym;
 mod tables;
 mod time;
+mod trace;
 mod tss;
 mod undo;
 mod version;
-mod wait;
+pub(crate) mod wait;
 mod walk;
 mod whatis;
 mod x;
@@ -74,6 +82,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &check::COMMAND,
     &picture::COMMAND,
     &x::COMMAND,
+    &dis::COMMAND,
     &sym::COMMAND,
     &line::COMMAND,
     &frames::COMMAND,
@@ -98,6 +107,21 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &inside::COMMAND,
     &each::COMMAND,
     &stacks::COMMAND,
+    &breakpoint::BREAK,
+    &breakpoint::WATCH,
+    &breakpoint::LIST,
+    &breakpoint::DELETE,
+    &resume::CONTINUE,
+    &step::SI,
+    &step::NI,
+    &resume::UNTIL,
+    &resume::FINISH,
+    &trace::COMMAND,
+    &bt::COMMAND,
+    &set::COMMAND,
+    &stages::SWITCH,
+    &stages::NEXT,
+    &stages::ABORT,
     &eval::COMMAND,
     &assert::COMMAND,
     &echo::COMMAND,

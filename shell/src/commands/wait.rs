@@ -6,6 +6,7 @@ use crate::command::{Args, Command, Context, Group};
 use crate::foreground::{OUTPUT, attend};
 use crate::process::{Number, Pids, info, status_word};
 use crate::record::{Row, hex, number, text};
+use crate::stop::Unfinished;
 use crate::{Error, Pid};
 
 pub(super) const COMMAND: Command = Command {
@@ -66,8 +67,12 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn wait(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
-    let (who, exit) = attend(context, pid)?;
+pub(crate) fn wait(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
+    let attended = attend(context, pid);
+    if attended == Err(Error::Stopped) {
+        context.state.unfinished = Unfinished::Wait(pid);
+    }
+    let (who, exit) = attended?;
     let parent = info(context.target, pid)?.parent;
     if parent == 0 {
         context.processes()?.reap(pid).map_err(Error::Process)?;

@@ -40,6 +40,8 @@ pub(crate) enum Read {
     TooLong,
     /// Ctrl-C.
     Abandoned,
+    /// What is looked at was stopped, with a line half typed, which stays.
+    Stopped,
     /// No more keys will come.
     Closed,
 }
@@ -51,6 +53,10 @@ pub(crate) struct Manner {
     pub(crate) echo: Sink,
     /// Whether Tab completes; if not, it is a blank.
     pub(crate) completes: bool,
+    /// Whether the prompt says that everything is stopped.
+    pub(crate) is_stopped: bool,
+    /// Whether the line that was being typed before a stop is taken up again.
+    pub(crate) goes_on: bool,
 }
 
 impl Editor {
@@ -78,10 +84,13 @@ impl Editor {
         history: &History,
         manner: Manner,
     ) -> Read {
-        self.text.set("");
-        self.age = 0;
-        self.overflowed = false;
+        if !manner.goes_on {
+            self.text.set("");
+            self.age = 0;
+            self.overflowed = false;
+        }
         self.tabs = 0;
+        self.view.is_stopped = manner.is_stopped;
         self.view.begin(&self.text, terminal, manner.echo);
         loop {
             let Some(key) = terminal.key() else {
@@ -90,6 +99,10 @@ impl Editor {
             };
             let tabs = core::mem::take(&mut self.tabs);
             match key {
+                Key::Stopped => {
+                    self.view.abandon(&self.text, terminal, manner.echo);
+                    return Read::Stopped;
+                }
                 Key::Enter => {
                     terminal.write(manner.echo, "\n");
                     return match self.overflowed {

@@ -9,6 +9,8 @@ use crate::{Key, Sink};
 const MANNER: Manner = Manner {
     echo: Sink::All,
     completes: true,
+    is_stopped: false,
+    goes_on: false,
 };
 
 fn edit(terminal: &mut Scripted, editor: &mut Editor, history: &History) -> Read {

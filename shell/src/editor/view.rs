@@ -13,6 +13,8 @@ use crate::{Sink, Terminal};
 
 /// Where the line stands on its row. All units are characters (columns).
 pub(super) struct View {
+    /// What the prompt says.
+    pub(super) is_stopped: bool,
     /// Columns the prompt takes.
     prompt: usize,
     /// Columns for text; the cursor may stand one further.
@@ -26,6 +28,7 @@ pub(super) struct View {
 impl View {
     pub(super) const fn new() -> Self {
         View {
+            is_stopped: false,
             prompt: 0,
             width: 80,
             offset: 0,
@@ -37,7 +40,12 @@ impl View {
     pub(super) fn begin(&mut self, text: &Text, terminal: &mut dyn Terminal, sink: Sink) {
         let (columns, _) = terminal.size();
         let columns = usize::from(columns).max(8);
-        let prompt = if columns < 24 { "> " } else { "ringwalk> " };
+        let prompt = match (self.is_stopped, columns < 24) {
+            (false, true) => "> ",
+            (false, false) => "ringwalk> ",
+            (true, true) => "! ",
+            (true, false) => "stopped> ",
+        };
         self.prompt = prompt.len();
         self.width = columns - self.prompt - 1;
         terminal.write(sink, "\x1b[1m");

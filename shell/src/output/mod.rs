@@ -125,6 +125,11 @@ impl<'a> Output<'a> {
         self.sheet.error(message);
     }
 
+    /// Says that the command is over.
+    pub(crate) fn over(&mut self) {
+        self.sheet.terminal.working(false);
+    }
+
     /// Begins a frame.
     pub(crate) fn begin_frame(&mut self, seq: u64, line: &str) {
         self.sheet.begin_frame(seq, line);

@@ -6,10 +6,10 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use super::{Counted, Fake, FakeCpu, Mishaps, Names, Needs, Ring, StackBooks};
+use super::{Counted, Fake, FakeCpu, Mishaps, Names, Needs, Ring, StackBooks, Stopper};
 use crate::simulated::{Album, Pencil};
 use crate::{
-    Attempts, Clock, Cpu, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals, Frames,
+    Attempts, Clock, Cpu, Debugger, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals, Frames,
     Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
     SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target, UndoError,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Machine {
     pub(crate) attempts: Option<FakeCpu>,
     pub(crate) pencil: Option<Pencil>,
     pub(crate) symbols: Option<Names>,
+    pub(crate) stopper: Option<Stopper>,
 }
 
 #[derive(Clone)]
@@ -132,6 +133,7 @@ impl Machine {
             album: None,
             attempts: None,
             pencil: None,
+            stopper: None,
         }
     }
 
@@ -273,6 +275,11 @@ impl Target for Machine {
         self.regions
     }
     fn cpu(&mut self) -> Option<&mut dyn Cpu> {
+        if let Some(stopper) = &mut self.stopper
+            && let Some(stop) = stopper.stop()
+        {
+            self.registers = Some(stop.registers);
+        }
         self.registers.as_mut().map(|cpu| cpu as &mut dyn Cpu)
     }
     fn frames(&mut self) -> Option<&mut dyn Frames> {
@@ -316,6 +323,10 @@ impl Target for Machine {
     }
     fn symbols(&mut self) -> Option<&mut dyn Symbols> {
         self.symbols.as_mut().map(|names| names as &mut dyn Symbols)
+    }
+    fn debugger(&mut self) -> Option<&mut dyn Debugger> {
+        let stopper = self.stopper.as_mut();
+        stopper.map(|stopper| stopper as &mut dyn Debugger)
     }
     fn build_id(&self) -> &str {
         "0123456789ab"

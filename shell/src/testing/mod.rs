@@ -11,6 +11,7 @@ mod processes;
 pub(crate) mod sound;
 mod switches;
 mod symbols;
+mod stopper;
 
 use std::collections::VecDeque;
 
@@ -22,6 +23,7 @@ pub(crate) use mishaps::Mishaps;
 pub(crate) use processes::Fake;
 pub(crate) use switches::Needs;
 pub(crate) use symbols::Names;
+pub(crate) use stopper::Stopper;
 
 use crate::{Key, Shell, Sink, Status, Terminal, Typed};
 

@@ -105,7 +105,7 @@ pub(crate) fn crashes_are_reported(built: &Built, firmware: Firmware) -> Result<
             &[
                 "#DF",
                 "vector 8",
-                "CR2 is in the guard page of kernel stack 0",
+                "CR2 is in the guard page of kernel stack 1",
             ],
         ),
     ];

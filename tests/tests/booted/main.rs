@@ -21,6 +21,7 @@ mod plants;
 mod reports;
 mod ring3;
 mod rough;
+mod stops;
 mod stubs;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -194,6 +195,10 @@ fn main() -> Result<()> {
             ("e28_hostile_pointers", entry::e28),
             ("memory_until_there_is_none", entry::exhaustion),
             (
+                "every_stage_can_be_given_up",
+                stops::every_stage_can_be_given_up,
+            ),
+            (
                 "ten_processes_share_the_kernel_half",
                 compare::the_kernel_half_is_shared,
             ),
@@ -258,6 +263,20 @@ fn main() -> Result<()> {
             ("a_backtrace_into_a_program", backtrace::of_a_program),
             ("f01_every_kind_of_fault_in_ring_3", faults::each_kind),
             ("check_is_clean_under_load", check::clean_under_load),
+            (
+                "six_hundred_steps_are_those_of_the_gdb_stub",
+                stops::steps_are_those_of_the_stub,
+            ),
+            ("a_way_in_a_thousand_times", stops::a_way_in_at_any_time),
+            ("a_flood_is_broken", stops::a_flood_is_broken),
+            (
+                "an_interrupt_handler_is_stopped",
+                stops::an_interrupt_handler_is_stopped,
+            ),
+            (
+                "a_fault_in_the_debugger_is_survived",
+                stops::a_fault_in_the_debugger,
+            ),
             (
                 "the_stack_region_grows_past_every_mark",
                 ring3::the_stack_region_grows,

@@ -4,8 +4,9 @@
 //! GS, so nothing may happen at all: the interrupted program checks every one of its registers.
 //!
 //! The exception is an NMI, which nothing masks, and the GDB stub says where it comes: stop at
-//! the beginning, go on by 0, 1, 2, ... instructions, inject, let it run. The kernel's note on
-//! the serial line names the address, which proves that it came there.
+//! the beginning, go on by 0, 1, 2, ... instructions, inject, let it run. The kernel's word on
+//! the serial line names the address, which proves that it came there. An NMI stops everything,
+//! so each of these is also a stop there, and a `continue`.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -224,15 +225,17 @@ impl<'a> Stubs<'a> {
         Ok(words.last() == Some(&USER_CODE))
     }
 
-    /// The kernel's line about an NMI, which must have come before the instruction at `rip`.
+    /// The stop by an NMI, which must have come before the instruction at `rip`; then it goes on.
     fn noted(&mut self, rip: u64) -> Result<()> {
-        let text = self.guest.read_until(b", going on")?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let place = text.split("note: NMI").nth(1);
-        let place = place.and_then(|rest| rest.split("at RIP ").nth(1));
-        let place = place.and_then(|rest| rest.split(',').next());
-        let place = hex(place.with_context(|| format!("no NMI: {text:?}"))?)?;
+        let first = self.guest.read_until(b": NMI; ")?;
+        let text = self.guest.read_until(b"\nnote: 0x")?;
+        let place = self.guest.read_until(b" ")?;
+        self.guest.read_until(b"\n")?;
+        let place = String::from_utf8_lossy(&place).into_owned();
+        let place = hex(&format!("0x{}", place.trim()))
+            .with_context(|| format!("no NMI: {first:?} {text:?}"))?;
         ensure!(place == rip, "the NMI came at {place:#x}, not {rip:#x}");
+        ok(self.guest, "continue")?;
         Ok(())
     }
 

@@ -50,6 +50,13 @@ impl<'a> Frame<'a> {
                 }
                 self.begun = true;
             }
+            // What was running was given up: the kernel begins again, and says why.
+            (Line::Begin { seq, .. }, true) => {
+                self.check_sequence(seq)?;
+                self.output.clear();
+                self.errors.clear();
+                self.sum = Checksum::new();
+            }
             (Line::Output(line), true) => {
                 self.add(text);
                 self.output.push(line.to_owned());

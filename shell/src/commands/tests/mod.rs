@@ -19,6 +19,7 @@ mod prove;
 mod snap;
 mod spawn;
 mod symbols;
+mod stops;
 
 use super::COMMANDS;
 use crate::Status;

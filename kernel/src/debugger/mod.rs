@@ -1,0 +1,88 @@
+//! The debugger: the thread that runs the shell, apart from all that it looks at.
+//!
+//! Two sides share the processor. The *debugger's thread* runs the shell on a stack of its own.
+//! The *world* is everything else: the kernel's own thread, which does what the shell asks for
+//! (starting a program, letting processes run), and the processes. One of them runs at a time. The
+//! debugger lets the world go by a request (`request`) or by going on where it was stopped
+//! (`stop`), and has the processor back when the request is done or when the world stops: at a
+//! breakpoint, after one instruction, because somebody asked.
+//!
+//! So the shell never runs inside what it stopped. A stop is possible at any instruction of the
+//! world, the kernel's own switch included, and everything can be typed there. While the debugger
+//! runs no breakpoint is armed, and no process runs.
+
+mod ability;
+mod breakpoints;
+mod recover;
+mod request;
+mod stop;
+
+pub(crate) use ability::LiveDebugger;
+pub(crate) use breakpoints::{arm_fatal, disarm_fatal};
+pub(crate) use recover::{Phase, Why, give_up, is_asked_for, is_possible, phase, take_message};
+pub(crate) use request::{Answer, Request, ask, give_turns};
+pub(crate) use stop::{
+    at, break_in, debug_exception, entered, is_stopped, leaving, nmi, refused, stop_asked_for,
+    stopped_in_ring_3, stopped_registers,
+};
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::arch::{cpu, switch};
+use crate::memory::stacks::{self, Stack, StackError};
+
+/// Who holds a [`Lock`](crate::lock::Lock) that was taken outside the debugger.
+pub(crate) const WORLD: u32 = 0;
+
+/// The debugger's thread has the processor.
+static RUNS: AtomicBool = AtomicBool::new(false);
+/// Counts how often its thread was begun.
+static GENERATION: AtomicU32 = AtomicU32::new(1);
+/// Where its stack stands while it does not run.
+static DEBUGGER_RSP: AtomicU64 = AtomicU64::new(0);
+/// Where the stack of the kernel's own thread stands while it waits for a request.
+static WORLD_RSP: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the debugger's thread has the processor.
+pub(crate) fn is_running() -> bool {
+    RUNS.load(Ordering::Relaxed)
+}
+
+/// Who runs: the world, or which generation of the debugger's thread.
+pub(crate) fn who() -> u32 {
+    match is_running() {
+        true => GENERATION.load(Ordering::Relaxed),
+        false => WORLD,
+    }
+}
+
+/// Whether this was a debugger's thread that has been given up since.
+pub(crate) fn is_gone(who: u32) -> bool {
+    who != WORLD && who != GENERATION.load(Ordering::Relaxed)
+}
+
+/// Makes the kernel's own thread, and of this one the debugger's. Call once, with interrupts off.
+pub(crate) fn begin() -> Result<Stack, StackError> {
+    let stack = stacks::allocate_for_process()?;
+    let rsp = switch::prepare_thread(stack, request::serve);
+    WORLD_RSP.store(rsp, Ordering::Relaxed);
+    RUNS.store(true, Ordering::Relaxed);
+    Ok(stack)
+}
+
+/// Gives the processor to the debugger's thread for ever, unless the stop that is on record leads
+/// back to here.
+fn switch_to_debugger(save: *mut u64) {
+    RUNS.store(true, Ordering::Relaxed);
+    breakpoints::disarm();
+    switch::stacks(save, DEBUGGER_RSP.load(Ordering::Relaxed));
+}
+
+/// Runs `body`, which gives the processor away and gets it back, with interrupts off.
+fn away<R>(body: impl FnOnce() -> R) -> R {
+    cpu::without_interrupts(|| {
+        let result = body();
+        RUNS.store(true, Ordering::Relaxed);
+        result
+    })
+}

@@ -1,0 +1,142 @@
+//! What happens to the debugger itself: a fault in it, or somebody who will not wait for it.
+//!
+//! Its thread is begun again on its stack, the command is lost, and the prompt returns. What the
+//! thread had locked is known by its generation (see `lock`). If that happens again and again
+//! before a key was read, it is no use, and the fault is fatal as any other.
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+
+use machine::{VirtAddr, vectors};
+
+use super::{GENERATION, RUNS, stop};
+use crate::arch::{cpu, entry};
+use crate::boot;
+use crate::lock::Lock;
+use crate::memory::{master, stacks};
+
+/// Why a command was given up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Why {
+    /// The stopped world has this locked.
+    Taken(&'static str),
+    /// The debugger faulted.
+    Fault {
+        vector: u8,
+        error: u64,
+        rip: u64,
+        cr2: u64,
+    },
+    /// The debugger panicked, and has said so.
+    Panic,
+    /// Somebody broke in.
+    BreakIn,
+}
+
+impl Why {
+    /// Whether the person at the console wanted it.
+    pub(crate) fn is_wish(self) -> bool {
+        matches!(self, Why::BreakIn)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Why::Taken(what) => write!(
+                f,
+                "the kernel was stopped while it changes {what}; step on, or `continue`"
+            ),
+            Why::Fault {
+                vector,
+                error,
+                rip,
+                cr2,
+            } => {
+                write!(f, "the debugger faulted: {}", vectors::name(vector))?;
+                if vector == 14 {
+                    write!(f, " at {}", VirtAddr(cr2))?;
+                }
+                if vectors::has_error_code(vector) {
+                    write!(f, ", error code {error:#x}")?;
+                }
+                write!(f, ", rip {}; the command was given up", VirtAddr(rip))
+            }
+            Why::Panic => f.write_str("the debugger panicked; the command was given up"),
+            Why::BreakIn => f.write_str("interrupted"),
+        }
+    }
+}
+
+/// What the debugger is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Beginning, or beginning again.
+    Starting = 0,
+    /// Between two commands.
+    Waiting = 1,
+    /// In a command.
+    Busy = 2,
+}
+
+/// How often it may be given up without having begun a command.
+const MOST: u32 = 3;
+
+static PHASE: AtomicU8 = AtomicU8::new(Phase::Starting as u8);
+static FAILED: AtomicU32 = AtomicU32::new(0);
+static ASKED: AtomicBool = AtomicBool::new(false);
+static MESSAGE: Lock<Option<Why>> = Lock::new("the debugger's last words", None);
+
+/// Says what the debugger does from now on.
+pub(crate) fn phase(phase: Phase) {
+    if phase == Phase::Busy && PHASE.load(Ordering::Relaxed) == Phase::Waiting as u8 {
+        FAILED.store(0, Ordering::Relaxed);
+    }
+    PHASE.store(phase as u8, Ordering::Relaxed);
+}
+
+/// Whether a command runs that can be given up.
+pub(super) fn is_in_command() -> bool {
+    PHASE.load(Ordering::Relaxed) == Phase::Busy as u8
+}
+
+/// Somebody broke in while the debugger ran: whatever it does ends as soon as the interrupt that
+/// brought it is over; if it only waits, the next process that runs is stopped.
+pub(super) fn ask() {
+    match is_in_command() {
+        true => ASKED.store(true, Ordering::Relaxed),
+        false => stop::break_in_next(),
+    }
+}
+
+/// Whether the command shall be given up, at the end of an interrupt. Only once.
+pub(crate) fn is_asked_for() -> bool {
+    ASKED.load(Ordering::Relaxed) && ASKED.swap(false, Ordering::Relaxed)
+}
+
+/// Whether the debugger can be begun again.
+pub(crate) fn is_possible() -> bool {
+    super::is_running()
+        && PHASE.load(Ordering::Relaxed) != Phase::Starting as u8
+        && FAILED.load(Ordering::Relaxed) < MOST
+}
+
+/// Ends whatever the debugger's thread does, and begins it again.
+pub(crate) fn give_up(why: Why) -> ! {
+    let _ = cpu::interrupts_off();
+    FAILED.fetch_add(1, Ordering::Relaxed);
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    RUNS.store(true, Ordering::Relaxed);
+    if let Some(root) = master::root() {
+        master::load_root(root);
+    }
+    ASKED.store(false, Ordering::Relaxed);
+    *MESSAGE.lock() = Some(why);
+    entry::continue_on(stacks::first().top, boot::shell)
+}
+
+/// Why the last command was given up, if it was and nobody has said so.
+pub(crate) fn take_message() -> Option<Why> {
+    MESSAGE.lock().take()
+}

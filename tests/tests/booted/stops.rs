@@ -1,0 +1,262 @@
+//! Stopping and stepping, held against QEMU: its GDB stub steps a second machine that was booted in
+//! the same way, and both must go the same way.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tests::leaf::hex;
+use tests::remote::{Register, Remote};
+use xtask::built::Built;
+use xtask::elf;
+use xtask::guest::{Firmware, Guest};
+
+use crate::ring3::{background, end_all, free_frames, ok};
+
+/// How many instructions are compared.
+const STEPS: usize = 600;
+/// Until the machine comes to the first of them.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where an instruction was executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct At {
+    rip: u64,
+    cs: u64,
+    cr3: u64,
+}
+
+/// The way of five programs, from the kernel's first return to ring 3 on: through IRETQ, their first
+/// instructions, system calls and back.
+pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> Result<()> {
+    for program in ["hello", "echo one two", "counter", "numbers", "flags"] {
+        let mut options = built.options(firmware);
+        options.silence = Duration::from_secs(60);
+        let ours = ours(&options, built, program).with_context(|| program.to_owned())?;
+        let theirs = theirs(&options, built, program).with_context(|| program.to_owned())?;
+        for (step, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            ensure!(
+                ours == theirs,
+                "{program}, step {step}: {ours:x?}, and the stub says {theirs:x?}"
+            );
+        }
+        let rings = ours.windows(2).filter(|pair| pair[0].cs != pair[1].cs);
+        println!(
+            "{program}: {} steps, {} changes of ring",
+            ours.len(),
+            rings.count()
+        );
+        ensure!(ours.len() >= 500, "{program}: only {} steps", ours.len());
+    }
+    Ok(())
+}
+
+fn image_base(guest: &mut Guest) -> Result<u64> {
+    let lines = ok(guest, "version")?;
+    let place = lines.iter().find_map(|line| line.split("image at ").nth(1));
+    let place = place.with_context(|| format!("{lines:?}"))?;
+    hex(place.split(',').next().unwrap_or_default())
+}
+
+fn start(guest: &mut Guest, built: &Built) -> Result<u64> {
+    let base = image_base(guest)?;
+    let symbol = elf::symbol(&built.kernel.whole, "ringwalk_first_return");
+    Ok(base + symbol.context("no symbol ringwalk_first_return")?)
+}
+
+/// The kernel steps itself.
+fn ours(options: &xtask::guest::Options, built: &Built, program: &str) -> Result<Vec<At>> {
+    let mut guest = Guest::boot(options)?;
+    let start = start(&mut guest, built)?;
+    ok(&mut guest, &format!("break {start:#x}"))?;
+    ok(&mut guest, &format!("spawn {program}"))?;
+    let value = |guest: &mut Guest, name: &str| -> Result<u64> {
+        let lines = ok(guest, &format!("eval ${name}"))?;
+        let line = lines.first().context("eval printed nothing")?;
+        let word = line.split_whitespace().find(|word| word.starts_with("0x"));
+        hex(word.with_context(|| line.clone())?)
+    };
+    let mut at = At {
+        rip: start,
+        cs: value(&mut guest, "cs")?,
+        cr3: value(&mut guest, "cr3")?,
+    };
+    ensure!(
+        value(&mut guest, "rip")? == start,
+        "not stopped at {start:#x}"
+    );
+    let mut way = Vec::new();
+    for line in ok(&mut guest, &format!("trace {STEPS}"))? {
+        let (instruction, changes) = line.split_once('#').unwrap_or((&line, ""));
+        // The banner ends what is traced.
+        if line.starts_with("stop ") {
+            break;
+        }
+        at.rip = hex(instruction.split(' ').next().unwrap_or_default())?;
+        way.push(at);
+        let words: Vec<_> = changes.split_whitespace().collect();
+        for pair in words.chunks(2) {
+            match pair {
+                ["cs", value] => at.cs = hex(value)?,
+                ["cr3", value] => at.cr3 = hex(value)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(way)
+}
+
+/// QEMU steps it.
+fn theirs(options: &xtask::guest::Options, built: &Built, program: &str) -> Result<Vec<At>> {
+    let mut guest = Guest::boot(options)?;
+    let start = start(&mut guest, built)?;
+    let socket = guest.folder().join("gdb");
+    let name = socket.display().to_string().replace(',', ",,");
+    let said = guest.hmp(&format!("gdbserver unix:{name},server=on,wait=off"))?;
+    let mut remote = Remote::connect(&socket).with_context(|| said)?;
+    remote.set_breakpoint(start)?;
+    remote.go()?;
+    guest.send_raw(format!("spawn {program}\r").as_bytes())?;
+    remote.stopped(PATIENCE)?;
+    remote.clear_breakpoint(start)?;
+    let mut way = Vec::new();
+    for _ in 0..STEPS {
+        way.push(At {
+            rip: remote.register(Register::Rip)?,
+            cs: remote.register(Register::Cs)?,
+            cr3: remote.register(Register::Cr3)?,
+        });
+        remote.step()?;
+    }
+    remote.go()?;
+    Ok(way)
+}
+
+/// How often somebody breaks in.
+const BREAK_INS: u32 = 1000;
+/// What asks for the debugger on a serial line.
+const BREAK_IN: &[u8] = b"\x1c";
+
+/// A program spins, output floods, an interrupt handler runs: whatever it is, it can be stopped and
+/// goes on, a thousand times.
+pub(crate) fn a_way_in_at_any_time(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    ok(&mut guest, "spawn hello")?;
+    let frames = free_frames(&mut guest)?;
+    let spinner = background(&mut guest, "endless")?;
+    for round in 0..BREAK_INS {
+        match round % 10 {
+            9 => drop(guest.hmp("sendkey f12")?),
+            _ => guest.send_raw(BREAK_IN)?,
+        }
+        let text = guest.read_until(b": break-in; ");
+        text.with_context(|| format!("round {round}"))?;
+        guest.read_until(b"\nnote: 0x")?;
+        guest.read_until(b"\n")?;
+        ok(&mut guest, "continue").with_context(|| format!("round {round}"))?;
+    }
+    ok(&mut guest, &format!("kill {spinner}"))?;
+    end_all(&mut guest)?;
+    let after = free_frames(&mut guest)?;
+    ensure!(after == frames, "{frames} frames free, then {after}");
+    Ok(())
+}
+
+/// A command that writes without end, with input waiting, is ended from outside; the shell lives.
+pub(crate) fn a_flood_is_broken(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    for round in 0..50 {
+        guest.send_raw(b"repeat 100000000 regs\r")?;
+        guest.read_until(b"rip 0x")?;
+        guest.send_raw(BREAK_IN)?;
+        guest
+            .read_until(b"interrupted")
+            .with_context(|| format!("round {round}"))?;
+        guest.read_until(b"ringwalk> ")?;
+    }
+    guest.rewind();
+    Ok(())
+}
+
+/// An NMI stops the handler of an interrupt, in the middle.
+pub(crate) fn an_interrupt_handler_is_stopped(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    let base = image_base(&mut guest)?;
+    let stubs = elf::symbol(&built.kernel.whole, "ringwalk_stubs").context("no stubs")?;
+    let timer = base + stubs + 0x20 * 16;
+    let spinner = background(&mut guest, "endless")?;
+    ok(&mut guest, &format!("break {timer:#x}"))?;
+    for _ in 0..20 {
+        guest.read_until(b": breakpoint 0; ")?;
+        guest.read_until(b"\nnote: 0x")?;
+        guest.read_until(b"\n")?;
+        let lines = ok(&mut guest, "si 40; bt; regs; ps")?;
+        ensure!(
+            lines.iter().any(|line| line.contains("ring 0")),
+            "{lines:?}"
+        );
+        ok(&mut guest, "continue")?;
+    }
+    guest.read_until(b": breakpoint 0; ")?;
+    guest.read_until(b"\nnote: 0x")?;
+    guest.read_until(b"\n")?;
+    ok(&mut guest, "delete all; continue")?;
+    ok(&mut guest, &format!("kill {spinner}"))?;
+    end_all(&mut guest)?;
+    ok(&mut guest, "spawn hello")?;
+    Ok(())
+}
+
+/// A fault in the debugger itself: said, the command given up, and all is as before.
+pub(crate) fn a_fault_in_the_debugger(built: &Built, firmware: Firmware) -> Result<()> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    for _ in 0..10 {
+        let reply = guest.command("crash debugger")?;
+        let said = reply.errors.join(" ");
+        ensure!(
+            said.contains("the debugger faulted: #PF") && said.contains("0xffff_c900_0000_0010"),
+            "{said}"
+        );
+        ok(&mut guest, "spawn hello; frames")?;
+    }
+    // At a stop, too; the stop stays.
+    ok(&mut guest, "spawn hello --stop-at Iretq")?;
+    let reply = guest.command("crash debugger")?;
+    ensure!(!reply.is_ok(), "{reply:?}");
+    ok(&mut guest, "si; continue; frames")?;
+    Ok(())
+}
+
+/// Abandoned at every stage, a program leaves nothing behind.
+pub(crate) fn every_stage_can_be_given_up(guest: &mut Guest) -> Result<()> {
+    ok(guest, "spawn hello")?;
+    let frames = free_frames(guest)?;
+    for stage in [
+        "SaveContext",
+        "LoadCr3",
+        "SetRsp0",
+        "SwitchStack",
+        "BuildIretFrame",
+        "Iretq",
+        "FirstUserInstruction",
+        "FirstTrapBack",
+    ] {
+        let said = ok(guest, &format!("spawn hello --stop-at {stage}"))?;
+        ensure!(
+            said.iter()
+                .any(|line| line.starts_with(&format!("stage {stage}: "))),
+            "{stage}: {said:?}"
+        );
+        ensure!(
+            !said.iter().any(|line| line.contains("NOT as foretold")),
+            "{stage}: {said:?}"
+        );
+        ok(guest, "abort").with_context(|| stage.to_owned())?;
+        let after = free_frames(guest)?;
+        ensure!(
+            after == frames,
+            "{stage}: {frames} frames free, then {after}"
+        );
+    }
+    ok(guest, "assert $pid == 0; spawn hello")?;
+    Ok(())
+}
