@@ -4,9 +4,9 @@ use core::fmt;
 
 use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
-    Attempts, Clock, Cpu, Crash, Debugger, Edits, Event, Events, FaultRecord, Faults, FrameInfo, FrameTotals,
-    Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots, Stacks,
-    Switches, Symbols, Target,
+    Attempts, Clock, Cpu, Crash, Debugger, Edits, Event, Events, FaultRecord, Faults, FrameInfo,
+    FrameTotals, Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots,
+    Stacks, Switches, Symbols, Target,
 };
 use spin::Once;
 

@@ -17,8 +17,8 @@ use crate::process::{Named, Number as Processes};
 use crate::render::{Count, Size};
 use crate::way::Failing;
 use crate::{
-    AttemptError, DebugError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, Rsp0, SnapshotError,
-    StackError, UndoError,
+    AttemptError, DebugError, EditError, Exit, NoSymbols, Pid, PowerError, ProcessError, Rsp0,
+    SnapshotError, StackError, UndoError,
 };
 
 /// A piece of what was typed, short enough to be quoted in a message.

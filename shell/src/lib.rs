@@ -61,13 +61,13 @@ mod virt;
 mod way;
 
 pub use abilities::{
-    Attempt, AttemptError, Attempts, Bench, Call, Chain, Edit, EditError, EditList, EditState,
-    Edits, Event, EventKind, Events, Exit, FaultRecord, Faults, Flush, FrameInfo, FrameOwner,
-    FrameTotals, Frames, Image, Interrupts, Lines, NoSymbols, OnStack, Outcome, Pid, Place, Poke,
-    ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Rsp0, Rule,
-    SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind,
-    StackPlace, StackState, Stacks, Start, Subject, Switches, Symbols, UndoError, is_like,
-    Before, Caller, DebugError, Debugger, Go, Moment, Stop, StopReason, WatchKind, Watched, Went,
+    Attempt, AttemptError, Attempts, Before, Bench, Call, Caller, Chain, DebugError, Debugger,
+    Edit, EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit, FaultRecord,
+    Faults, Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts, Lines,
+    Moment, NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo, ProcessName,
+    ProcessState, Processes, Program, Rsp0, Rule, SnapshotError, SnapshotInfo, SnapshotName,
+    Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks, Start,
+    Stop, StopReason, Subject, Switches, Symbols, UndoError, WatchKind, Watched, Went, is_like,
 };
 pub use decoder::Decoder;
 use error::Error;

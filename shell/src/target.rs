@@ -9,8 +9,8 @@ use core::fmt;
 use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
-    Attempts, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks, Switches,
-    Symbols,
+    Attempts, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks,
+    Switches, Symbols,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.

@@ -70,6 +70,11 @@ pub(crate) fn begin() -> Result<Stack, StackError> {
     Ok(stack)
 }
 
+/// Where the stack of the kernel's own thread stands while the debugger runs and nothing is stopped.
+pub(crate) fn world_rsp() -> u64 {
+    WORLD_RSP.load(Ordering::Relaxed)
+}
+
 /// Gives the processor to the debugger's thread for ever, unless the stop that is on record leads
 /// back to here.
 fn switch_to_debugger(save: *mut u64) {

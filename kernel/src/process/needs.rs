@@ -15,7 +15,7 @@ use crate::arch::{cpu, descriptors, entry, snapshot, switch};
 use crate::memory::layout::{self, PAGE};
 use crate::memory::physmap::{self, LiveMemory};
 use crate::memory::stacks;
-use crate::{console, events, fault, target};
+use crate::{console, debugger, events, fault, target};
 
 /// As many needs as there can be.
 const MOST: usize = 80;
@@ -51,7 +51,7 @@ fn list(pid: u32) -> Option<Vec<Need, MOST>> {
     let mut list = List {
         needs: Vec::new(),
         when: When::Switch,
-        rsp: cpu::rsp(),
+        rsp: debugger::world_rsp(),
     };
     list.way_out(place, slots);
     list.way_in(process);

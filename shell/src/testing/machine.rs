@@ -9,8 +9,8 @@ use machine::{
 use super::{Counted, Fake, FakeCpu, Mishaps, Names, Needs, Ring, StackBooks, Stopper};
 use crate::simulated::{Album, Pencil};
 use crate::{
-    Attempts, Clock, Cpu, Debugger, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals, Frames,
-    Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
+    Attempts, Clock, Cpu, Debugger, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals,
+    Frames, Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
     SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target, UndoError,
 };
 

@@ -9,9 +9,9 @@ mod machine;
 mod mishaps;
 mod processes;
 pub(crate) mod sound;
+mod stopper;
 mod switches;
 mod symbols;
-mod stopper;
 
 use std::collections::VecDeque;
 
@@ -21,9 +21,9 @@ pub(crate) use grid::Grid;
 pub(crate) use machine::{Machine, ROOT, process_root};
 pub(crate) use mishaps::Mishaps;
 pub(crate) use processes::Fake;
+pub(crate) use stopper::Stopper;
 pub(crate) use switches::Needs;
 pub(crate) use symbols::Names;
-pub(crate) use stopper::Stopper;
 
 use crate::{Key, Shell, Sink, Status, Terminal, Typed};
 

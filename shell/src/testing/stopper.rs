@@ -10,8 +10,7 @@ use crate::{
 };
 
 /// The way, and where on it the thread is.
-#[derive(Debug, Default)]
-#[derive(Clone)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Stopper {
     /// The registers before each instruction.
     pub(crate) way: Vec<Registers>,

@@ -18,8 +18,8 @@ mod processor;
 mod prove;
 mod snap;
 mod spawn;
-mod symbols;
 mod stops;
+mod symbols;
 
 use super::COMMANDS;
 use crate::Status;
