@@ -29,7 +29,12 @@ pub(crate) fn take_status() -> u64 {
     let status: u64;
     // SAFETY: DR6 only reports.
     unsafe { asm!("mov {}, dr6", out(reg) status, options(nomem, nostack, preserves_flags)) };
-    // SAFETY: the same.
-    unsafe { asm!("mov dr6, {}", in(reg) NOTHING, options(nomem, nostack, preserves_flags)) };
+    put_status(NOTHING);
     status
+}
+
+/// Lets DR6 report this, for whoever looks at it next.
+pub(crate) fn put_status(status: u64) {
+    // SAFETY: DR6 only reports.
+    unsafe { asm!("mov dr6, {}", in(reg) status, options(nomem, nostack, preserves_flags)) };
 }

@@ -143,8 +143,9 @@ pub(crate) fn arm_fatal(at: u64) {
     }
 }
 
-/// Takes that back.
+/// Takes that back, and what DR6 reports of it.
 pub(crate) fn disarm_fatal() {
+    let _ = debug::take_status();
     if let Some(slot) = (0..SLOTS.len()).find(|slot| how(*slot) & FATAL != 0) {
         put(slot, None, 0);
         arm();

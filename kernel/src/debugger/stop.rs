@@ -249,6 +249,7 @@ pub(crate) fn debug_exception(frame: &mut TrapFrame) -> bool {
         // The world was let go or has just come back, in the middle of a step, or a breakpoint is
         // on the way: nothing of it is for here.
         if dr6 & BS == 0 && breakpoints::hits(dr6) == 0 {
+            debug::put_status(dr6);
             return false;
         }
         frame.rflags &= !TF;
@@ -262,6 +263,8 @@ pub(crate) fn debug_exception(frame: &mut TrapFrame) -> bool {
     let is_step = ARMED.load(Ordering::Relaxed) & STEP != 0 && dr6 & BS != 0;
     let slots = breakpoints::hits(dr6);
     if !is_step && slots == 0 {
+        // Whoever reports it looks there.
+        debug::put_status(dr6);
         return false;
     }
     unstep(frame);
