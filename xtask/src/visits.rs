@@ -2,8 +2,7 @@
 //!
 //! Both are linear in the tables there are, so the cost of an entry must be the same for a small
 //! space and a large one, and what both sides share must cost nothing. The small one is a process
-//! that has mapped 1 MiB. The large one is any process once all places for kernel stacks are given
-//! out: its kernel half then has the tables of more than 4 GiB, each a frame of its own.
+//! that has mapped 1 MiB, the large one a process that has mapped 4 GiB, page by page.
 
 use std::fmt;
 use std::io::Write;
@@ -17,10 +16,11 @@ use crate::guest::{Firmware, Guest};
 
 /// Entries of a table.
 const ENTRIES: u64 = 512;
-/// What 1 MiB is in pages.
-const PAGES: u64 = 256;
-/// How many places for kernel stacks there are; a few are taken.
-const PLACES: u64 = 65_536;
+/// What 1 MiB and 4 GiB are in pages, and how `map` says it.
+const SMALL: (u64, &str) = (256, " 1M ");
+const LARGE: (u64, &str) = (1 << 20, " 1G ");
+/// Room for the large one beside the kernel, in MiB.
+const MEMORY: u32 = 6144;
 /// Where nobody has anything: what a command costs besides visiting entries.
 const NOWHERE: &str = "0xffff_f000_0000_0000..0xffff_f000_0000_0fff";
 
@@ -32,11 +32,12 @@ const NOWHERE: &str = "0xffff_f000_0000_0000..0xffff_f000_0000_0fff";
 pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
     let mut options = built.options(Firmware::Bios);
     options.extra.extend(ICOUNT.map(str::to_owned));
-    options.timeout = Duration::from_secs(300);
+    options.timeout = Duration::from_secs(900);
+    options.silence = Duration::from_secs(300);
+    options.memory_mib = MEMORY;
     let mut guest = Guest::boot(&options)?;
     writeln!(out, "entries visited, under {}", ICOUNT.join(" "))?;
-    let [one, two] = [(); 2].map(|()| process(&mut guest));
-    let (one, two) = (one?, two?);
+    let (one, two) = (process(&mut guest, SMALL)?, process(&mut guest, SMALL)?);
     let small = tables(&mut guest, one)?;
     let own = small.private;
     // Of the top table only the lower half is visited.
@@ -68,70 +69,64 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         Cost::of(cost, nothing, entries),
     )?;
 
-    reserve(&mut guest)?;
-    let large = tables(&mut guest, one)?;
-    ensure!(large.all > 2100, "only {} tables", large.all);
-    let all = large.all * ENTRIES;
-    let nothing = cycles(&mut guest, &map(one, NOWHERE))?;
-    let cost = cycles(&mut guest, &map(one, ""))?;
+    let large = process(&mut guest, LARGE)?;
+    let tables = tables(&mut guest, large)?;
+    ensure!(tables.private > 2048, "only {} tables", tables.private);
+    let lower = tables.private * ENTRIES - ENTRIES / 2;
+    let nothing = cycles(&mut guest, &map(large, NOWHERE))?;
+    let cost = cycles(&mut guest, &map(large, "lower"))?;
     report(
-        "map of a space with tables for 4 GiB",
-        all,
-        Cost::of(cost, nothing, all),
+        "map of a process of 4 GiB",
+        lower,
+        Cost::of(cost, nothing, lower),
     )?;
 
-    // The kernel half is shared, and so all there is to visit are the process's own tables.
-    let nothing = cycles(&mut guest, &diff("master", one, NOWHERE))?;
-    let cost = cycles(&mut guest, &diff("master", one, "all"))?;
-    let entries = ENTRIES * 2 + (own - 1) * ENTRIES;
+    // The kernel half is shared: of it, only the entries of the top table are visited.
+    let nothing = cycles(&mut guest, &diff("master", large, NOWHERE))?;
+    let cost = cycles(&mut guest, &diff("master", large, "all"))?;
+    let entries = ENTRIES * 2 + (tables.private - 1) * ENTRIES;
     report(
-        "diff with the master, which shares them",
+        "diff of it with the master, the kernel half shared",
         entries,
         Cost::of(cost, nothing, entries),
     )?;
 
-    let taken = guest.command(&format!("snap before {one}"))?;
+    let taken = guest.command(&format!("snap before {large}"))?;
     ensure!(taken.is_ok(), "{:?}", taken.errors);
-    let cost = cycles(&mut guest, &diff("@before", one, "all"))?;
-    let entries = all * 2;
+    let cost = cycles(&mut guest, &diff("@before", large, "user"))?;
+    let entries = lower * 2;
     report(
-        "diff with a snapshot, which shares nothing",
+        "diff of it with a snapshot, which shares nothing",
         entries,
         Cost::of(cost, nothing, entries),
     )?;
     Ok(())
 }
 
-/// A process that has 1 MiB and sleeps; its pid.
-fn process(guest: &mut Guest) -> anyhow::Result<u64> {
-    let reply = guest.command(&format!("spawn sleeper 100000000 {PAGES} &"))?;
+/// A process that has mapped so many pages and sleeps; its pid.
+fn process(guest: &mut Guest, (pages, size): (u64, &str)) -> anyhow::Result<u64> {
+    let reply = guest.command(&format!("spawn sleeper 100000000 {pages} &"))?;
     let line = reply.output.last().context("spawn printed nothing")?;
     let (_, rest) = line.split_once("(pid ").with_context(|| line.clone())?;
     let pid = rest.trim_end_matches(')').parse()?;
     // It maps before it sleeps.
-    for _ in 0..100 {
-        let asleep = guest.command(&format!("in {pid} map lower; ps"))?;
-        let mapped = asleep.output.iter().any(|line| line.contains(" 1M "));
-        if mapped && asleep.output.iter().any(|line| line.contains("sleeping")) {
+    for _ in 0..1000 {
+        let asleep = guest.command(&format!("map {pid} lower | grep {size:?}; ps"))?;
+        let mapped = asleep.output.iter().any(|line| line.contains(size));
+        let row = format!(" {pid} ");
+        let mut rows = asleep
+            .output
+            .iter()
+            .filter(|line| format!(" {line}").contains(&row));
+        if mapped && rows.any(|line| line.contains("sleeping")) {
             return Ok(pid);
         }
     }
     anyhow::bail!("process {pid} has not mapped its memory")
 }
 
-/// Gives out every place for a kernel stack that is left.
-fn reserve(guest: &mut Guest) -> anyhow::Result<()> {
-    let reply = guest.command("stacks | tail 1")?;
-    let line = reply.output.last().context("stacks printed nothing")?;
-    let taken: u64 = line.split(' ').next().unwrap_or_default().parse()?;
-    let reply = guest.command(&format!("stacks reserve {}", PLACES - taken))?;
-    ensure!(reply.is_ok(), "stacks reserve: {:?}", reply.errors);
-    Ok(())
-}
-
 /// The tables of a process.
 struct Tables {
-    all: u64,
     private: u64,
 }
 
@@ -155,7 +150,6 @@ fn counted(line: &str) -> Option<Tables> {
         None
     };
     Some(Tables {
-        all: before("tables")?,
         private: before("private")?,
     })
 }
@@ -191,8 +185,8 @@ mod tests {
     #[test]
     fn the_tables_of_a_process_are_counted_by_the_last_line() {
         let line = "46 tables 184K: 7 private 28K, 39 shared 156K";
-        let found = counted(line).map(|tables| (tables.all, tables.private));
-        assert_eq!(found, Some((46, 7)));
+        let found = counted(line).map(|tables| tables.private);
+        assert_eq!(found, Some(7));
         assert!(counted("1 row could not be followed").is_none());
     }
 

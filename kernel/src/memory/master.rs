@@ -237,7 +237,7 @@ fn map_own_regions(tables: &mut Tables) -> Result<(), BuildError> {
 }
 
 fn map(tables: &mut Tables, va: VirtAddr, mapping: Mapping) -> Result<(), BuildError> {
-    tables.map(va, mapping).map_err(|why| BuildError {
+    tables.map(va, mapping).map(drop).map_err(|why| BuildError {
         va,
         why: Why::Map(why),
     })

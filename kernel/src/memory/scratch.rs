@@ -87,6 +87,7 @@ impl Scratch {
         };
         self.tables
             .map(VirtAddr(CODE), mapping)
+            .map(drop)
             .map_err(|_| AttemptError::NoMemory)?;
         physmap::write_user_frame(self.pages[1], 0, attempt::code());
         let offset = (self.va().0 % PAGE) as usize;

@@ -49,11 +49,14 @@ impl Tables {
     }
 
     /// Maps one page; a table on the way that is missing is made.
-    pub(crate) fn map(&mut self, va: VirtAddr, mapping: Mapping) -> Result<(), MapError> {
+    /// Says how many.
+    pub(crate) fn map(&mut self, va: VirtAddr, mapping: Mapping) -> Result<u64, MapError> {
         let (paging, root) = (self.paging, self.root);
-        machine::plan_map(&mut LiveMemory, &paging, root, va, mapping, &mut OurFrames)
-            .map_err(MapError::Plan)
-            .and_then(|plan| carry_out(&plan))
+        let plan = machine::plan_map(&mut LiveMemory, &paging, root, va, mapping, &mut OurFrames)
+            .map_err(MapError::Plan)?;
+        carry_out(&plan)?;
+        // One write is the leaf's, each of the others links a new table.
+        Ok((plan.writes().len() as u64).saturating_sub(1))
     }
 
     /// Replaces the entry of the 4 KiB page at `va` and drops its translation; 0 unmaps it.
