@@ -85,15 +85,15 @@ fn build_id(file: &'static [u8]) -> Option<&'static [u8]> {
 pub(crate) struct LiveSymbols;
 
 impl Symbols for LiveSymbols {
-    fn kernel(&mut self) -> Result<Image<'_>, NoSymbols> {
+    fn kernel(&self) -> Result<Image<'_>, NoSymbols> {
         kernel()
     }
 
-    fn program(&mut self, pid: Pid) -> Result<Image<'_>, NoSymbols> {
+    fn program(&self, pid: Pid) -> Result<Image<'_>, NoSymbols> {
         program(&process::program_of(pid).ok_or(NoSymbols::NoProcess)?)
     }
 
-    fn named(&mut self, name: &str) -> Result<Image<'_>, NoSymbols> {
+    fn named(&self, name: &str) -> Result<Image<'_>, NoSymbols> {
         program(name)
     }
 }

@@ -10,7 +10,7 @@ use machine::{AccessKind, Cause, Level, VirtAddr, bits, vectors};
 use symbolizer::index::Found;
 
 use crate::names::is_upper;
-use crate::{FaultRecord, Image, OnStack, Target};
+use crate::{FaultRecord, Image, OnStack, Symbols, Target};
 
 /// Writes the report of a fault, but for its first line's beginning (`fault: `, `fault 3: `), which
 /// tells who reports.
@@ -103,7 +103,8 @@ fn registers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write)
         VirtAddr(all.rsp),
         all.ss
     )?;
-    if let Some(image) = image_of(record, target, VirtAddr(all.rip)) {
+    let images = Images::of(record, target);
+    if let Some(image) = images.at(VirtAddr(all.rip)) {
         write_frames(image.describe(VirtAddr(all.rip)), "    ", out)?;
     }
     write!(out, "CR2 {} CR3 {:#x}", VirtAddr(all.cr2), all.cr3)?;
@@ -202,18 +203,34 @@ fn walk(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result
     Ok(())
 }
 
-/// The image that an address belongs to: the kernel's, or that of the program that faulted.
-fn image_of<'t>(
-    record: &FaultRecord,
-    target: &'t mut dyn Target,
-    address: VirtAddr,
-) -> Option<Image<'t>> {
-    let symbols = target.symbols()?;
-    let image = match is_upper(address) {
-        true => symbols.kernel(),
-        false => symbols.named(&record.name),
-    };
-    image.ok()
+/// The images that addresses of a report may belong to. Opening one takes a while, so it is done once.
+struct Images<'t> {
+    kernel: Option<Image<'t>>,
+    program: Option<Image<'t>>,
+}
+
+impl<'t> Images<'t> {
+    fn of(record: &FaultRecord, target: &'t mut dyn Target) -> Self {
+        let symbols = target.symbols();
+        let program = |symbols: &'t dyn Symbols| symbols.named(&record.name).ok();
+        match symbols {
+            None => Images {
+                kernel: None,
+                program: None,
+            },
+            Some(symbols) => Images {
+                kernel: symbols.kernel().ok(),
+                program: program(symbols).filter(|_| !record.name.is_empty()),
+            },
+        }
+    }
+
+    fn at(&self, address: VirtAddr) -> Option<Image<'t>> {
+        match is_upper(address) {
+            true => self.kernel,
+            false => self.program,
+        }
+    }
 }
 
 /// A line for each function at an address, innermost first; none if nobody knows.
@@ -238,6 +255,7 @@ fn backtrace(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write)
         return Ok(());
     }
     writeln!(out, "backtrace:")?;
+    let images = Images::of(record, target);
     let mut number = 0_u64;
     for call in &record.calls {
         if call.is_interrupted && number > 0 {
@@ -245,7 +263,7 @@ fn backtrace(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write)
         }
         write!(out, "#{number:<2} {}", call.rip)?;
         writeln!(out, "{}", if call.is_guess { " (by RBP)" } else { "" })?;
-        if let Some(image) = image_of(record, target, call.rip) {
+        if let Some(image) = images.at(call.rip) {
             let found = match call.is_interrupted {
                 true => image.describe(call.rip),
                 false => image.describe_call(call.rip),

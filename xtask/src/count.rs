@@ -32,6 +32,7 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         let (what, count) = measured(line).context("measure printed no number")?;
         writeln!(out, "{count:>8} instructions  {what}, from ring 3 and back")?;
     }
+    names(built, &mut guest, out)?;
     let reply = switching(&mut guest)?;
     let least = least_switch(&reply)?;
     writeln!(
@@ -55,7 +56,7 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         out,
         "{watched:>8} instructions  the same switch with breakpoints on that are never hit"
     )?;
-    names(built, &mut guest, out)
+    Ok(())
 }
 
 /// Two that never give way: the timer switches between them.

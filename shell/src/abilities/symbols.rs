@@ -19,21 +19,21 @@ pub trait Symbols {
     /// # Errors
     ///
     /// Its index is missing or refused.
-    fn kernel(&mut self) -> Result<Image<'_>, NoSymbols>;
+    fn kernel(&self) -> Result<Image<'_>, NoSymbols>;
 
     /// The program of a process, alive or dead.
     ///
     /// # Errors
     ///
     /// There is no such process, or its program has no index that fits it.
-    fn program(&mut self, pid: Pid) -> Result<Image<'_>, NoSymbols>;
+    fn program(&self, pid: Pid) -> Result<Image<'_>, NoSymbols>;
 
     /// A program by its name, for processes that are no more.
     ///
     /// # Errors
     ///
     /// There is no such program, or it has no index that fits it.
-    fn named(&mut self, program: &str) -> Result<Image<'_>, NoSymbols>;
+    fn named(&self, program: &str) -> Result<Image<'_>, NoSymbols>;
 }
 
 /// Code that was linked together, and where it is.

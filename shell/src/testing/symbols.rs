@@ -99,18 +99,18 @@ fn image<'a>(name: &'a str, base: u64, bytes: &'a [u8]) -> Result<Image<'a>, NoS
 }
 
 impl Symbols for Names {
-    fn kernel(&mut self) -> Result<Image<'_>, NoSymbols> {
+    fn kernel(&self) -> Result<Image<'_>, NoSymbols> {
         image("kernel", BASE, &self.kernel)
     }
 
-    fn program(&mut self, pid: Pid) -> Result<Image<'_>, NoSymbols> {
+    fn program(&self, pid: Pid) -> Result<Image<'_>, NoSymbols> {
         match pid {
             1 => image("hello", 0, &self.program),
             _ => Err(NoSymbols::Missing),
         }
     }
 
-    fn named(&mut self, program: &str) -> Result<Image<'_>, NoSymbols> {
+    fn named(&self, program: &str) -> Result<Image<'_>, NoSymbols> {
         match program {
             "hello" => image("hello", 0, &self.program),
             _ => Err(NoSymbols::Missing),
