@@ -41,6 +41,12 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// Where in the whole the rest begins.
+    pub(super) fn at(&self, whole: &[u8]) -> u32 {
+        u32::try_from(whole.len().saturating_sub(self.bytes.len())).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
     pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.bytes.split_first()?;
         self.bytes = rest;

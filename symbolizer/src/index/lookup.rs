@@ -5,7 +5,7 @@ use core::fmt;
 use super::Index;
 use super::bytes::{u16_at, u32_at};
 use super::format::{COLUMN_BITS, DEEPEST, IS_DATA, Part, WIDE_PLACE};
-use super::names::{Function, Text};
+use super::names::{Function, Names, Text};
 use super::rows::Row;
 
 /// What is known of an address.
@@ -112,11 +112,12 @@ pub(super) struct Place {
 /// The frames of an address, innermost first.
 #[derive(Clone, Copy)]
 pub struct Frames<'a> {
-    index: Option<Index<'a>>,
+    names: Names<'a>,
     /// How far into the outermost function the address is.
     offset: Option<u64>,
-    /// The function at each depth, the outermost first, and where in it.
-    functions: [(u16, Place); DEEPEST + 1],
+    /// At each depth, the outermost first: where the name of the function is, its number, and the place
+    /// in it.
+    functions: [(u32, u16, Place); DEEPEST + 1],
     left: usize,
     /// How many there were to begin with.
     all: usize,
@@ -131,9 +132,10 @@ impl fmt::Debug for Frames<'_> {
 impl<'a> Frames<'a> {
     const fn none() -> Self {
         Frames {
-            index: None,
+            names: Names::none(),
             offset: None,
             functions: [(
+                0,
                 0,
                 Place {
                     file: 0,
@@ -154,7 +156,8 @@ impl<'a> Frames<'a> {
 
     /// Every function, the outermost first, and where in it.
     pub(super) fn all(&self) -> impl Iterator<Item = (u16, Place)> {
-        self.functions.iter().take(self.all).copied()
+        let known = self.functions.iter().take(self.all);
+        known.map(|(_, function, place)| (*function, *place))
     }
 
     /// Those that were inlined.
@@ -168,13 +171,10 @@ impl<'a> Iterator for Frames<'a> {
 
     fn next(&mut self) -> Option<Frame<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let index = self.index?;
-        let (function, place) = *self.functions.get(self.left)?;
+        let (name, _, place) = *self.functions.get(self.left)?;
         Some(Frame {
-            function: index
-                .function(function)
-                .map_or(Text::none(), |function| function.name),
-            file: index.path(place.file).unwrap_or(Text::none()),
+            function: self.names.function(name).unwrap_or(Text::none()),
+            file: self.names.path(place.file).unwrap_or(Text::none()),
             line: place.line,
             column: place.column,
             is_inlined: self.left > 0,
@@ -192,15 +192,14 @@ impl<'a> Index<'a> {
         // A label in the data names what is right there, and nothing behind it.
         let symbol =
             symbol.filter(|symbol| symbol.is_code || symbol.bytes > 0 || symbol.address == address);
-        let mut frames = match symbol {
-            Some(Symbol { is_code: false, .. }) => Frames::none(),
-            symbol => {
-                let root = symbol.map_or(0, |symbol| symbol.function);
-                let row = self.row_at(offset);
-                row.and_then(|row| self.frames(row, root))
-                    .unwrap_or(Frames::none())
-            }
-        };
+        let mut frames = Frames::none();
+        if symbol.is_none_or(|symbol| symbol.is_code) {
+            let root = symbol.map_or(0, |symbol| symbol.function);
+            // What could not be read of a damaged index is left empty.
+            let _ = self
+                .row_at(offset)
+                .and_then(|row| self.fill(&mut frames, row, root));
+        }
         frames.offset = symbol.and_then(|symbol| address.checked_sub(symbol.address));
         (symbol.is_some() || !frames.is_empty()).then_some(Found {
             address,
@@ -248,7 +247,13 @@ impl<'a> Index<'a> {
     }
 
     /// The frames of a row, in a function that is there as such.
-    pub(super) fn frames(&self, row: Row, root: u16) -> Option<Frames<'a>> {
+    pub(super) fn frames_of(&self, row: Row, root: u16) -> Option<Frames<'a>> {
+        let mut frames = Frames::none();
+        self.fill(&mut frames, row, root)?;
+        Some(frames)
+    }
+
+    fn fill(&self, frames: &mut Frames<'a>, row: Row, root: u16) -> Option<()> {
         // From the innermost call out to the function, and back with their names.
         let mut path = [0u32; DEEPEST];
         let mut depth = 0usize;
@@ -259,24 +264,23 @@ impl<'a> Index<'a> {
             depth = depth.checked_add(1)?;
             context = call.parent;
         }
-        let mut frames = Frames::none();
-        frames.index = Some(*self);
+        frames.names = self.names();
         let mut number = root;
         let mut function = self.function(root)?;
         for (position, call) in path.iter().take(depth).rev().enumerate() {
             let (callee, place) = self.call(&function, number, *call)?;
-            *frames.functions.get_mut(position)? = (number, place);
+            *frames.functions.get_mut(position)? = (function.name_at, number, place);
             number = callee;
             function = self.function(callee)?;
         }
         let place = self.place_of(&function, number, row.place)?;
-        *frames.functions.get_mut(depth)? = (number, place);
+        *frames.functions.get_mut(depth)? = (function.name_at, number, place);
         // Nobody at no place is nobody.
         if depth > 0 || number != 0 || place != Place::default() {
             frames.left = depth.checked_add(1)?;
             frames.all = frames.left;
         }
-        Some(frames)
+        Some(())
     }
 
     /// Whom a function calls, and where.

@@ -19,6 +19,8 @@ pub struct Text<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function<'a> {
     pub(super) name: Text<'a>,
+    /// Where its record is, in the texts.
+    pub(super) name_at: u32,
     /// The line that places count from.
     pub(super) line: u32,
     /// Its first place, and its first call, and how many it has.
@@ -121,6 +123,50 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn ends_with(&self, text: &str) -> bool {
         Window::search(self, text).ends
+    }
+}
+
+/// What names and paths are read from: less than the whole index, since it is copied with every answer.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    grammar: &'a [u8],
+    texts: &'a [u8],
+    files: &'a [u8],
+}
+
+impl<'a> Names<'a> {
+    pub(super) const fn none() -> Self {
+        Names {
+            grammar: &[],
+            texts: &[],
+            files: &[],
+        }
+    }
+
+    /// The name in the record of a function.
+    pub(super) fn function(&self, at: u32) -> Option<Text<'a>> {
+        let mut record = Cursor::new(self.texts, at)?;
+        let bytes = record.varint()?;
+        record.nibbles()?;
+        record.varint()?;
+        Some(self.text(record.take(bytes)?))
+    }
+
+    /// The path of a file, counted from 1; 0 is none.
+    pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
+        let at = usize::from(file)
+            .checked_sub(1)?
+            .checked_mul(Part::Files.element_bytes())?;
+        let mut record = Cursor::new(self.texts, u24_at(self.files, at)?)?;
+        let bytes = record.varint()?;
+        Some(self.text(record.take(bytes)?))
+    }
+
+    fn text(&self, symbols: &'a [u8]) -> Text<'a> {
+        Text {
+            grammar: self.grammar,
+            symbols,
+        }
     }
 }
 
@@ -231,6 +277,7 @@ impl<'a> Index<'a> {
         let mut records = Cursor::new(self.part(Part::Texts), u24_at(group, 0)?)?;
         let mut function = Function {
             name: Text::none(),
+            name_at: 0,
             line: 0,
             first_place: u24_at(group, 3)?,
             places: 0,
@@ -240,6 +287,7 @@ impl<'a> Index<'a> {
         for _ in 0..=number % FUNCTIONS_IN_A_GROUP {
             function.first_place = function.first_place.checked_add(function.places)?;
             function.first_call = function.first_call.checked_add(function.calls)?;
+            function.name_at = records.at(self.part(Part::Texts));
             let bytes = records.varint()?;
             (function.places, function.calls) = records.nibbles()?;
             function.line = moved(function.line, records.varint()?)?;
@@ -263,12 +311,17 @@ impl<'a> Index<'a> {
         u16::try_from(most).unwrap_or(u16::MAX)
     }
 
-    /// The path of a file, counted from 1; 0 is none.
+    pub(super) fn names(&self) -> Names<'a> {
+        Names {
+            grammar: self.part(Part::Grammar),
+            texts: self.part(Part::Texts),
+            files: self.part(Part::Files),
+        }
+    }
+
+    /// The path of a file.
     pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
-        let file = self.element(Part::Files, usize::from(file).checked_sub(1)?)?;
-        let mut record = Cursor::new(self.part(Part::Texts), u24_at(file, 0)?)?;
-        let bytes = record.varint()?;
-        Some(self.text(record.take(bytes)?))
+        self.names().path(file)
     }
 
     /// The file that a function is in: files are sorted by their first function.

@@ -29,16 +29,16 @@ pub(super) struct Context {
 
 /// The rows of a block, one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    index: Index<'a>,
+pub(super) struct Rows<'i, 'a> {
+    index: &'i Index<'a>,
     cursor: Cursor<'a>,
     row: Row,
     newest: u32,
     left: usize,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn of_block(index: Index<'a>, block: usize) -> Option<Self> {
+impl<'i, 'a> Rows<'i, 'a> {
+    pub(super) fn of_block(index: &'i Index<'a>, block: usize) -> Option<Self> {
         let element = index.element(Part::Blocks, block)?;
         Some(Rows {
             index,
@@ -84,7 +84,7 @@ impl<'a> Rows<'a> {
 impl Index<'_> {
     /// The row that holds at an offset.
     pub(super) fn row_at(&self, offset: u32) -> Option<Row> {
-        let mut rows = Rows::of_block(*self, self.last_not_above(Part::Blocks, offset)?)?;
+        let mut rows = Rows::of_block(self, self.last_not_above(Part::Blocks, offset)?)?;
         let mut best = None;
         while let Some(row) = rows.next() {
             if row.offset > offset {

@@ -130,7 +130,7 @@ impl<'a> Index<'a> {
     ) {
         let mut open: Option<(u32, Option<Symbol<'a>>)> = None;
         for block in 0..self.count(Part::Blocks) {
-            let Some(mut rows) = Rows::of_block(*self, block) else {
+            let Some(mut rows) = Rows::of_block(self, block) else {
                 return;
             };
             while let Some(row) = rows.next() {
@@ -138,7 +138,7 @@ impl<'a> Index<'a> {
                 let symbol = self.symbol_at(address).filter(|symbol| symbol.is_code);
                 let root = symbol.map_or(0, |symbol| symbol.function);
                 let wanted = self
-                    .frames(row, root)
+                    .frames_of(row, root)
                     .is_some_and(|frames| is_wanted(&frames));
                 let is_same = |known: &Option<Symbol<'a>>| {
                     known.map(|known| known.address) == symbol.map(|symbol| symbol.address)
