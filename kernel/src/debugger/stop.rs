@@ -277,12 +277,8 @@ pub(crate) fn debug_exception(frame: &mut TrapFrame) -> bool {
 
 /// An NMI. False if nothing is stopped by it.
 pub(crate) fn nmi(frame: &mut TrapFrame) -> bool {
-    const IF: u64 = 1 << 9;
     if is_running() || is_on_own_stack(frame.rsp) {
-        // Where interrupts are off the debugger is in the middle of something short.
-        if frame.rflags & IF != 0 && is_running() && recover::is_in_command() {
-            recover::give_up(recover::Why::BreakIn);
-        }
+        // What the debugger does itself has other ends: an NMI is noted, and it goes on.
         return false;
     }
     let index = 3;
