@@ -46,7 +46,7 @@ impl<'a> Text<'a> {
         self.symbols.is_empty()
     }
 
-    /// Hands out every character, until `visit` has seen enough. At most [`LONGEST_TEXT`] of them, and
+    /// Hands out every character, until `visit` has seen enough. At most `LONGEST_TEXT` of them, and
     /// at most as many steps as that many take.
     pub fn each(&self, mut visit: impl FnMut(char) -> bool) {
         let mut steps = LONGEST_TEXT.saturating_mul(2);
