@@ -51,8 +51,7 @@ impl<'a> Frame<'a> {
                 self.begun = true;
             }
             // What was running was given up: the kernel begins again, and says why.
-            (Line::Begin { seq, .. }, true) => {
-                self.check_sequence(seq)?;
+            (Line::Begin { seq, .. }, true) if seq == self.seq => {
                 self.output.clear();
                 self.errors.clear();
                 self.sum = Checksum::new();
