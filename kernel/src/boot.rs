@@ -167,15 +167,17 @@ extern "C" fn second_half() -> ! {
     stage("interrupts");
     timer::init();
     serial::enable_interrupts();
+    let world = match debugger::begin() {
+        Ok(stack) => stack,
+        Err(why) => give_up("debugger", &why),
+    };
+    name_stack(world, "kernel stack 1", Owner::KernelStack);
     layout::finish();
 
     let Some(&summary) = SUMMARY.get() else {
         give_up("summary", &"lost")
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
-    if let Err(why) = debugger::begin() {
-        give_up("debugger", &why);
-    }
     let scratch = MutexGuard::leak(SCRATCH.lock());
     SHELL.lock().lend(scratch);
     shell()

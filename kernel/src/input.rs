@@ -19,7 +19,7 @@ pub(crate) enum Source {
 }
 
 struct Input {
-    keys: heapless::Deque<(Key, Source), 1024>,
+    keys: heapless::Deque<(Key, Source), KEYS>,
     decoder: Decoder,
 }
 
@@ -31,6 +31,10 @@ static OTHER: Lock<Input> = Lock::new("the other keys", Input::new());
 
 /// What on the serial line asks for the debugger: Ctrl with a backslash.
 const BREAK_IN: u8 = 0x1c;
+
+/// How many keys may wait. What is typed beyond them stays in the UART, and a Ctrl-C behind it is not
+/// seen until a key has been taken: so there is room for a few screens of pasted commands.
+const KEYS: usize = 8192;
 
 /// One byte makes at most this many keys.
 const ROOM: usize = 4;
@@ -92,7 +96,7 @@ pub(crate) fn keyboard_interrupt() {
             return;
         };
         match keyboard::decode(code) {
-            // With 1024 keys waiting, a person is not typing any more.
+            // With so many keys waiting, a person is not typing any more.
             Some(Pressed::Key(key)) => with(|input| {
                 let _ = input.keys.push_back((key, Source::Keyboard));
             }),

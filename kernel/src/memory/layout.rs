@@ -7,7 +7,7 @@
 //! ```text
 //!   slot 400  0xffff_c800_0000_0000  heap
 //!   slot 402  0xffff_c900_0000_0000  kernel stacks: guard page + 64 KiB, a stride of 0x11000
-//!   slot 403  0xffff_c980_0000_0000  IST stacks: guard page + 16 KiB, a stride of 0x5000
+//!   slot 403  0xffff_c980_0000_0000  IST stacks: guard page + 32 KiB, a stride of 0x9000
 //! ```
 
 use machine::{PhysAddr, Rights, VirtAddr};
@@ -33,9 +33,9 @@ pub(crate) const KERNEL_STACK_BYTES: u64 = 64 << 10;
 /// The IST stacks.
 pub(crate) const IST_STACKS: u64 = 0xffff_c980_0000_0000;
 /// From one IST stack's guard page to the next.
-pub(crate) const IST_STACK_STRIDE: u64 = 0x5000;
+pub(crate) const IST_STACK_STRIDE: u64 = 0x9000;
 /// The usable part of an IST stack.
-pub(crate) const IST_STACK_BYTES: u64 = 16 << 10;
+pub(crate) const IST_STACK_BYTES: u64 = 32 << 10;
 /// A 4 KiB page or frame.
 pub(crate) const PAGE: u64 = 4096;
 

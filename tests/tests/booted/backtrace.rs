@@ -79,7 +79,10 @@ pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<()> {
         .map(|(rip, _)| function(&file, *rip))
         .collect::<Result<BTreeSet<_>>>()?;
     ensure!(calls.iter().all(|(rip, _)| rip >> 47 == 0), "{calls:x?}");
-    ensure!(names.iter().any(|name| name == "_start"), "{names:?}");
+    ensure!(
+        names.iter().any(|name| name == "_start"),
+        "{names:?}\n{report}"
+    );
     ensure!(!report.contains("ends here"), "{report}");
     Ok(())
 }

@@ -68,7 +68,7 @@ const ROWS: [Row; 15] = [
     ),
     row(
         "a page of the #DF stack unmapped",
-        "pt:0xffff_c980_0000_4ff8:absent",
+        "pt:0xffff_c980_0000_8ff8:absent",
         "IST1 #DF stack ",
         End::Runs,
     ),

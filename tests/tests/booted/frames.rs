@@ -215,7 +215,7 @@ pub(crate) fn whatis_names_each_region(guest: &mut Guest) -> Result<()> {
             "(the guard page of kernel stack 0) is not mapped: PT entry",
         ),
         (
-            "0xffff_c980_0000_5000",
+            "0xffff_c980_0000_9000",
             "(the guard page of IST stack 2) is not mapped: PT entry",
         ),
         ("0x8000_0000_0000", " is not canonical"),

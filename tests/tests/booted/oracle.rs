@@ -191,7 +191,7 @@ pub(crate) fn guard_pages_are_unmapped(guest: &mut Guest) -> Result<()> {
     let mut stacks = 0;
     let rows = [
         (0xffff_c900_0000_0000u64, 0x1_1000u64, 1u64),
-        (0xffff_c980_0000_0000, 0x5000, 4),
+        (0xffff_c980_0000_0000, 0x9000, 4),
     ];
     for (base, stride, count) in rows {
         for index in 0..count {

@@ -217,7 +217,8 @@ impl Guest {
 
     /// Everything on the serial line until it is quiet for a while, raw. Never fails.
     pub fn drain(&mut self, quiet: Duration) -> Vec<u8> {
-        let longest = self.options.timeout;
+        // Output may go on for ever.
+        let longest = self.options.timeout.min(quiet.saturating_mul(200));
         self.link.wire().drain(quiet, longest)
     }
 
