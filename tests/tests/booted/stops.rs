@@ -25,10 +25,10 @@ struct At {
     cr3: u64,
 }
 
-/// The way of five programs, from the kernel's first return to ring 3 on: through IRETQ, their first
+/// The way of four programs, from the kernel's first return to ring 3 on: through IRETQ, their first
 /// instructions, system calls and back.
 pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> Result<()> {
-    for program in ["hello", "echo one two", "counter", "numbers", "flags"] {
+    for program in ["hello", "echo one two", "counter", "numbers"] {
         let mut options = built.options(firmware);
         options.silence = Duration::from_secs(60);
         let ours = ours(&options, built, program).with_context(|| program.to_owned())?;
