@@ -204,7 +204,12 @@ fn one(guest: &mut Guest, row: &Row) -> Result<bool> {
     );
 
     // And what is tried all the same comes as foretold.
-    let tried = guest.command(&format!("iretq nothing {spoils} --force"));
+    // One that must meet an interrupt goes on until there is one.
+    let program = match row.end {
+        End::Resets => "spinner",
+        _ => "nothing",
+    };
+    let tried = guest.command(&format!("iretq {program} {spoils} --force"));
     match (&row.end, tried) {
         (End::Runs, Ok(reply)) if reply.is_ok() => {}
         (End::Dies(text), Ok(reply)) => {
