@@ -79,8 +79,15 @@ pub const TLB_HIDES_PAT: Deviation = Deviation {
     what: "`info tlb` never shows bit 7 of a 4 KiB page's entry (its PAT bit)",
 };
 
+/// The GDB stub reports a step although the instruction was not begun.
+pub const STEP_NOT_BEGUN: Deviation = Deviation {
+    id: "Q-02",
+    who: "QEMU 7.2 GDB stub",
+    what: "a single step is reported as done without the instruction having been begun, if the emulator was called away just then",
+};
+
 /// All of them.
-pub const ALL: [Deviation; 9] = [
+pub const ALL: [Deviation; 10] = [
     RESERVED_NOT_PRESENT,
     IRETQ_RIP,
     JUMP_RIP,
@@ -90,6 +97,7 @@ pub const ALL: [Deviation; 9] = [
     ABSENT_STACK,
     IRETQ_ORDER,
     TLB_HIDES_PAT,
+    STEP_NOT_BEGUN,
 ];
 
 #[cfg(test)]

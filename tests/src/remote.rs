@@ -14,10 +14,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use xtask::signals;
 
+use crate::deviations::STEP_NOT_BEGUN;
+
 /// How long an answer may take; a stop may take longer and has a limit of its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a wait looks up to see whether it was interrupted.
 const SLICE: Duration = Duration::from_millis(50);
+/// How often a step may be reported that was not begun.
+const NOT_BEGUN: u32 = 50;
 /// No answer that is asked for here is longer.
 const LONGEST: usize = 1 << 16;
 
@@ -112,12 +116,25 @@ impl Remote {
 
     /// Executes one instruction. QEMU holds back the timer and interrupts meanwhile, an NMI not.
     ///
+    /// A step after which every register is as before was not begun, and is made again: so
+    /// do not step over a jump to itself.
+    ///
     /// # Errors
     ///
     /// When the machine does not stop after it.
     pub fn step(&mut self) -> Result<()> {
-        self.send("s")?;
-        self.stopped(PATIENCE)
+        let before = self.ask("g")?;
+        for _ in 0..NOT_BEGUN {
+            self.send("s")?;
+            self.stopped(PATIENCE)?;
+            if self.ask("g")? != before {
+                return Ok(());
+            }
+        }
+        bail!(
+            "{NOT_BEGUN} steps that change no register: more than {} excuses",
+            STEP_NOT_BEGUN.id
+        )
     }
 
     /// Lets the machine run and does not wait.

@@ -1,6 +1,7 @@
 //! Stopping and stepping, held against QEMU: its GDB stub steps a second machine that was booted in
 //! the same way, and both must go the same way.
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,7 +9,7 @@ use tests::leaf::hex;
 use tests::remote::{Register, Remote};
 use xtask::built::Built;
 use xtask::elf;
-use xtask::guest::{Firmware, Guest};
+use xtask::guest::{Firmware, Guest, Options};
 
 use crate::ring3::{background, end_all, free_frames, ok};
 
@@ -25,15 +26,20 @@ struct At {
     cr3: u64,
 }
 
-/// The way of four programs, from the kernel's first return to ring 3 on: through IRETQ, their first
+/// What is started, one after another; each with system calls, an interrupt, exceptions or flags of
+/// its own.
+const PROGRAMS: [&str; 5] = ["hello", "echo one two", "counter", "numbers", "flags"];
+
+/// The way of five programs, from the kernel's first return to ring 3 on: through IRETQ, their first
 /// instructions, system calls and back.
 pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> Result<()> {
-    for program in ["hello", "echo one two", "counter", "numbers"] {
-        let mut options = built.options(firmware);
-        options.silence = Duration::from_secs(60);
-        let ours = ours(&options, built, program).with_context(|| program.to_owned())?;
-        let theirs = theirs(&options, built, program).with_context(|| program.to_owned())?;
-        for (step, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+    let mut options = built.options(firmware);
+    // The other side steps meanwhile.
+    options.silence = Duration::from_secs(60);
+    let ours = ours(&options, built)?;
+    let theirs = theirs(&options, built)?;
+    for (program, (ours, theirs)) in PROGRAMS.iter().zip(ours.iter().zip(&theirs)) {
+        for (step, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
             ensure!(
                 ours == theirs,
                 "{program}, step {step}: {ours:x?}, and the stub says {theirs:x?}"
@@ -45,7 +51,7 @@ pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> 
             ours.len(),
             rings.count()
         );
-        ensure!(ours.len() >= 500, "{program}: only {} steps", ours.len());
+        ensure!(ours.len() == STEPS, "{program}: only {} steps", ours.len());
     }
     Ok(())
 }
@@ -64,11 +70,20 @@ fn start(guest: &mut Guest, built: &Built) -> Result<u64> {
 }
 
 /// The kernel steps itself.
-fn ours(options: &xtask::guest::Options, built: &Built, program: &str) -> Result<Vec<At>> {
+fn ours(options: &Options, built: &Built) -> Result<Vec<Vec<At>>> {
     let mut guest = Guest::boot(options)?;
     let start = start(&mut guest, built)?;
     ok(&mut guest, &format!("break {start:#x}"))?;
-    ok(&mut guest, &format!("spawn {program}"))?;
+    let ways = PROGRAMS.map(|program| {
+        ok(&mut guest, &format!("spawn {program}"))?;
+        let way = trace(&mut guest, start).with_context(|| program.to_owned())?;
+        ok(&mut guest, "continue")?;
+        Ok(way)
+    });
+    ways.into_iter().collect()
+}
+
+fn trace(guest: &mut Guest, start: u64) -> Result<Vec<At>> {
     let value = |guest: &mut Guest, name: &str| -> Result<u64> {
         let lines = ok(guest, &format!("eval ${name}"))?;
         let line = lines.first().context("eval printed nothing")?;
@@ -77,15 +92,12 @@ fn ours(options: &xtask::guest::Options, built: &Built, program: &str) -> Result
     };
     let mut at = At {
         rip: start,
-        cs: value(&mut guest, "cs")?,
-        cr3: value(&mut guest, "cr3")?,
+        cs: value(guest, "cs")?,
+        cr3: value(guest, "cr3")?,
     };
-    ensure!(
-        value(&mut guest, "rip")? == start,
-        "not stopped at {start:#x}"
-    );
+    ensure!(value(guest, "rip")? == start, "not stopped at {start:#x}");
     let mut way = Vec::new();
-    for line in ok(&mut guest, &format!("trace {STEPS}"))? {
+    for line in ok(guest, &format!("trace {STEPS}"))? {
         let (instruction, changes) = line.split_once('#').unwrap_or((&line, ""));
         // The banner ends what is traced.
         if line.starts_with("stop ") {
@@ -106,16 +118,32 @@ fn ours(options: &xtask::guest::Options, built: &Built, program: &str) -> Result
 }
 
 /// QEMU steps it.
-fn theirs(options: &xtask::guest::Options, built: &Built, program: &str) -> Result<Vec<At>> {
+fn theirs(options: &Options, built: &Built) -> Result<Vec<Vec<At>>> {
     let mut guest = Guest::boot(options)?;
     let start = start(&mut guest, built)?;
     let socket = guest.folder().join("gdb");
     let name = socket.display().to_string().replace(',', ",,");
     let said = guest.hmp(&format!("gdbserver unix:{name},server=on,wait=off"))?;
     let mut remote = Remote::connect(&socket).with_context(|| said)?;
-    remote.set_breakpoint(start)?;
+    let ways = PROGRAMS.map(|program| {
+        remote.set_breakpoint(start)?;
+        remote.go()?;
+        let way = thread::scope(|scope| {
+            // It has its answer when the program has ended.
+            let answer = scope.spawn(|| ok(&mut guest, &format!("spawn {program}")));
+            let way = follow(&mut remote, start);
+            let answer = answer.join().ok().context("panicked")?;
+            answer.and(way)
+        });
+        remote.stop()?;
+        way.with_context(|| program.to_owned())
+    });
     remote.go()?;
-    guest.send_raw(format!("spawn {program}\r").as_bytes())?;
+    ways.into_iter().collect()
+}
+
+/// Steps from where it stops on, and lets it go.
+fn follow(remote: &mut Remote, start: u64) -> Result<Vec<At>> {
     remote.stopped(PATIENCE)?;
     remote.clear_breakpoint(start)?;
     let mut way = Vec::new();
