@@ -304,7 +304,11 @@ impl<'a> Args<'a> {
         loop {
             let (taken, _) = start.split_at_checked(start.len() - rest.len())?;
             let next = rest.trim_start();
-            let is_tied = taken.ends_with(OPERATORS) || next.starts_with(OPERATORS);
+            // `--step` is no minus of a minus.
+            let is_option = next.strip_prefix("--").is_some_and(|name| {
+                name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.starts_with("sym:")
+            });
+            let is_tied = taken.ends_with(OPERATORS) || next.starts_with(OPERATORS) && !is_option;
             match Word::first(next).filter(|_| is_tied) {
                 Some((_, after)) => rest = after,
                 None => {
@@ -358,6 +362,29 @@ impl<'a> Args<'a> {
         match self.operand() {
             Some(word) => root(word.text()?, context),
             None => context.cr3().map(Space::live),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operand_is_what_operators_tie_together_and_no_option() {
+        for (line, operand) in [
+            ("$rsp + 8 cr3", "$rsp + 8"),
+            ("$rsp +8 cr3", "$rsp +8"),
+            ("3 - -1 x", "3 - -1"),
+            ("3 --1 x", "3 --1"),
+            ("3 --$rax x", "3 --$rax"),
+            ("3 --sym:main", "3 --sym:main"),
+            ("3 --step", "3"),
+            ("$_ --stop-at Iretq", "$_"),
+            ("3 + --step", "3 + --step"),
+        ] {
+            let found = Args::new(line, None).operand();
+            assert_eq!(found.map(|word| word.0), Some(operand), "{line}");
         }
     }
 }

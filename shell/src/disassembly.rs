@@ -1,12 +1,13 @@
 //! Bytes into instructions.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use heapless::String;
 use machine::VirtAddr;
 use yaxpeax_arch::LengthedInstruction as _;
 use yaxpeax_x86::long_mode::{InstDecoder, Instruction, Opcode, Operand};
 
+use crate::record::Record;
 use crate::virt::Virt;
 
 /// No instruction is longer.
@@ -116,6 +117,32 @@ impl Line {
         }
     }
 
+    /// Where it leads, or what its operand relative to RIP means.
+    pub(crate) fn leads_to(&self) -> Option<VirtAddr> {
+        self.target().or_else(|| self.relative())
+    }
+
+    /// Adds the fields of an instruction to a record: `at`, `bytes`, `instruction`, `leads_to`.
+    pub(crate) fn fields<'o>(&self, record: Record<'o>) -> Record<'o> {
+        let bytes = self.is_readable().then(|| self.hex());
+        record
+            .hex("at", self.at)
+            .maybe_text("bytes", bytes)
+            .maybe_text("instruction", self.instruction.map(|_| Text(self)))
+            .hex("leads_to", self.leads_to())
+    }
+
+    /// Its bytes in hex, in the order in which they stand.
+    fn hex(&self) -> String<32> {
+        let length = usize::try_from(self.length()).unwrap_or(1);
+        let mut hex = String::new();
+        for byte in self.bytes.iter().take(length) {
+            // Fifteen bytes fit.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex
+    }
+
     /// Where a jump or a call with a displacement leads.
     fn target(&self) -> Option<VirtAddr> {
         let instruction = self.instruction?;
@@ -148,33 +175,34 @@ impl fmt::Display for Line {
     /// The bytes, then the instruction; where a jump leads, and what is relative to RIP.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.at)?;
-        let Some(instruction) = self.instruction else {
-            return match self.bytes.first().filter(|_| self.is_readable()) {
-                Some(byte) => write!(f, "{byte:02x} (no instruction)"),
-                None => f.write_str("(not to be read)"),
-            };
-        };
-        let length = usize::try_from(self.length()).unwrap_or(1);
-        let mut hex = String::<32>::new();
-        for byte in self.bytes.iter().take(length) {
-            // Fifteen bytes fit.
-            let _ = fmt::Write::write_fmt(&mut hex, format_args!("{byte:02x}"));
+        if self.instruction.is_some() {
+            return write!(f, "{:<20} {}", self.hex(), Text(self));
         }
-        write!(f, "{hex:<20} ")?;
-        match self.target() {
-            Some(target) => {
-                let mut text = String::<96>::new();
-                let _ = fmt::Write::write_fmt(&mut text, format_args!("{instruction}"));
-                let name = text.split(' ').next().unwrap_or("");
-                write!(f, "{name} {target}")
-            }
-            None => {
-                write!(f, "{instruction}")?;
-                match self.relative() {
-                    Some(at) => write!(f, " ; {at}"),
-                    None => Ok(()),
-                }
-            }
+        match self.is_readable() {
+            true => write!(f, "{} (no instruction)", self.hex()),
+            false => f.write_str("(not to be read)"),
+        }
+    }
+}
+
+/// The instruction alone.
+struct Text<'a>(&'a Line);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(instruction) = self.0.instruction else {
+            return Ok(());
+        };
+        if let Some(target) = self.0.target() {
+            let mut text = String::<96>::new();
+            let _ = write!(text, "{instruction}");
+            let name = text.split(' ').next().unwrap_or("");
+            return write!(f, "{name} {target}");
+        }
+        write!(f, "{instruction}")?;
+        match self.0.relative() {
+            Some(at) => write!(f, " ; {at}"),
+            None => Ok(()),
         }
     }
 }

@@ -46,9 +46,12 @@ pub(crate) fn run_line(context: &mut Context<'_>, line: &str) -> Status {
 
 /// Runs one command that was typed, and shows how it failed.
 fn run_one(context: &mut Context<'_>, text: &str) -> Status {
+    let inherited = context.out.is_json();
     let result = dispatch(context, text);
     context.out.finish_line();
+    // In the form that was asked for, and past all filters.
     stop::report(context.target, &mut context.out, context.state, "");
+    context.out.set_json(inherited);
     // Whoever was stopped has not failed: what it was about goes on with `continue`.
     let error = match result {
         Ok(()) | Err(Error::Stopped) => return Status::Ok,
@@ -96,7 +99,10 @@ fn run_nested_line(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
         if command.is_empty() {
             continue;
         }
-        match dispatch(context, command) {
+        let inherited = context.out.is_json();
+        let ended = dispatch(context, command);
+        context.out.set_json(inherited);
+        match ended {
             Ok(()) => {
                 context.out.finish_line();
                 context.state.status = Status::Ok;
@@ -122,14 +128,13 @@ fn run_nested_line(context: &mut Context<'_>, line: &str) -> Result<(), Error> {
 }
 
 /// Runs one command, with the filters behind it. Who failed, if anybody did, is then in
-/// [`Context::blamed`].
+/// [`Context::blamed`]; whether records were asked for, in the output.
 fn dispatch(context: &mut Context<'_>, text: &str) -> Result<(), Error> {
     let (text, filters) = split(text);
     let name = name_of(text);
     context.blamed = name;
     let (command, mut args) = parse(text)?;
-    let inherited = context.out.is_json();
-    let json = inherited || args.take_json();
+    let json = context.out.is_json() || args.take_json();
     let pipe = match filters {
         Some(filters) => Some(pipe::open(context, filters, json)?),
         None => None,
@@ -141,7 +146,6 @@ fn dispatch(context: &mut Context<'_>, text: &str) -> Result<(), Error> {
         }
         _ => (command.run)(context, &mut args),
     };
-    context.out.set_json(inherited);
     // Commands inside it have left their names there.
     context.blamed = name;
     match pipe {

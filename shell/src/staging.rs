@@ -2,12 +2,14 @@
 
 use core::fmt::{self, Write};
 
-use heapless::Vec;
+use heapless::{String, Vec};
 use machine::{PhysAddr, Registers, VirtAddr};
 
 use crate::command::Context;
 use crate::disassembly::Line;
 use crate::going;
+use crate::output::Output;
+use crate::record::{Row, flag, hex, number, text};
 use crate::render::Count;
 use crate::stop::{next, root_name};
 use crate::virt::Virt;
@@ -65,6 +67,62 @@ impl Stage {
         Stage::NAMES.get(self as usize).copied().unwrap_or("")
     }
 }
+
+/// What a record says of a stage; the three rows after it belong to it.
+pub(crate) const STAGE: Row = Row {
+    name: "stage",
+    about: "a stage that was come to",
+    fields: &[
+        number("pid", "the process on its way"),
+        text("stage", "the stage"),
+        text("since", "the one before it").or_null(),
+        number("instructions", "how many there were between the two").or_null(),
+        text("about", "what is about to happen, in words"),
+    ],
+};
+
+/// What it is about to do.
+pub(crate) const FORETOLD: Row = Row {
+    name: "foretold",
+    about: "what the stage is about to do",
+    fields: &[
+        text("name", "what gets a value: a register, or RSP0"),
+        hex("value", "the value"),
+    ],
+};
+
+/// The top of the stack at it.
+pub(crate) const WORD: Row = Row {
+    name: "word",
+    about: "a word of the stack, from RSP up",
+    fields: &[
+        hex("at", "its address"),
+        hex("value", "its value").or_null(),
+    ],
+};
+
+/// What was not the same at the stage before.
+pub(crate) const CHANGE: Row = Row {
+    name: "change",
+    about: "what has changed since the stage before",
+    fields: &[
+        text("name", "a register, or RSP0"),
+        hex("before", "its value there"),
+        hex("after", "its value here"),
+    ],
+};
+
+/// What the stage before was about to do.
+pub(crate) const OBSERVED: Row = Row {
+    name: "observed",
+    about: "whether what was foretold at the stage before is so",
+    fields: &[
+        text("name", "what was to get a value"),
+        hex("foretold", "which one"),
+        hex("is", "which one it has").or_null(),
+        flag("holds", "whether they are the same"),
+    ],
+};
 
 /// Where a process is on its way, and what was foretold of the stage it is at.
 #[derive(Clone, Debug)]
@@ -193,7 +251,9 @@ fn arrive(
     let rsp0 = rsp0(context);
     if let Some(last) = last {
         let name = last.stage.name();
-        writeln!(context.out, "{} since {name}", Count(count, "instruction"))?;
+        if !context.out.is_json() {
+            writeln!(context.out, "{} since {name}", Count(count, "instruction"))?;
+        }
         changes(context, &last.registers, &registers, last.rsp0, rsp0)?;
         if !last.stage.is_one_instruction() {
             observe(context, last, &registers, rsp0)?;
@@ -207,8 +267,24 @@ fn arrive(
         rsp0,
         foretold: Vec::new(),
     };
-    write!(context.out, "stage {}: ", stage.name())?;
-    foretell(context, &mut staging, stop)?;
+    let about = foretell(context, &mut staging, stop)?;
+    if context.out.is_json() {
+        context
+            .out
+            .record(STAGE.name)
+            .number("pid", pid)
+            .text("stage", stage.name())
+            .maybe_text("since", last.map(|last| last.stage.name()))
+            .number("instructions", last.map(|_| count))
+            .text("about", about)
+            .end()?;
+        for (name, value) in &staging.foretold {
+            let record = context.out.record(FORETOLD.name).text("name", name);
+            record.hex("value", *value).end()?;
+        }
+    } else {
+        writeln!(context.out, "stage {}: {about}", stage.name())?;
+    }
     stack(context, stop)?;
     context.state.staging = Some(staging);
     Ok(())
@@ -224,20 +300,25 @@ fn changes(
 ) -> Result<(), Error> {
     for name in ["cs", "ss", "cr3", "rsp", "rflags"] {
         let (old, new) = (before.by_name(name), after.by_name(name));
-        if let (Some(old), Some(new)) = (old, new)
-            && old != new
-        {
-            let (old, new) = (VirtAddr(old), VirtAddr(new));
-            writeln!(context.out, "  {name:<6} {old} -> {new}")?;
-        }
+        change(&mut context.out, name, old, new)?;
     }
-    if let (Some(old), Some(new)) = (rsp0_before, rsp0_after)
-        && old != new
-    {
-        let (old, new) = (VirtAddr(old), VirtAddr(new));
-        writeln!(context.out, "  rsp0   {old} -> {new}")?;
+    Ok(change(&mut context.out, "rsp0", rsp0_before, rsp0_after)?)
+}
+
+/// One value, if it is not as it was.
+fn change(out: &mut Output<'_>, name: &str, old: Option<u64>, new: Option<u64>) -> fmt::Result {
+    let (Some(old), Some(new)) = (old, new) else {
+        return Ok(());
+    };
+    if old == new {
+        return Ok(());
     }
-    Ok(())
+    if out.is_json() {
+        let record = out.record(CHANGE.name).text("name", name);
+        return record.hex("before", old).hex("after", new).end();
+    }
+    let (old, new) = (VirtAddr(old), VirtAddr(new));
+    writeln!(out, "  {name:<6} {old} -> {new}")
 }
 
 /// Whether what was foretold at the last stage is so.
@@ -247,12 +328,27 @@ fn observe(
     registers: &Registers,
     rsp0: Option<u64>,
 ) -> Result<(), Error> {
+    let is_now = |name: &str| match name {
+        "rsp0" => rsp0,
+        name => registers.by_name(name),
+    };
+    if context.out.is_json() {
+        for (name, value) in &last.foretold {
+            let is = is_now(name);
+            context
+                .out
+                .record(OBSERVED.name)
+                .text("name", name)
+                .hex("foretold", *value)
+                .hex("is", is)
+                .flag("holds", is == Some(*value))
+                .end()?;
+        }
+        return Ok(());
+    }
     let mut wrong = 0_u32;
     for (name, value) in &last.foretold {
-        let is = match *name {
-            "rsp0" => rsp0,
-            name => registers.by_name(name),
-        };
+        let is = is_now(name);
         if is != Some(*value) {
             wrong = wrong.saturating_add(1);
             let (value, is) = (VirtAddr(*value), VirtAddr(is.unwrap_or(0)));
@@ -272,23 +368,29 @@ fn observe(
     Ok(())
 }
 
-/// What is about to happen, as values.
-fn foretell(context: &mut Context<'_>, staging: &mut Staging, stop: &Stop) -> Result<(), Error> {
+/// What is about to happen, as values and in words.
+fn foretell(
+    context: &mut Context<'_>,
+    staging: &mut Staging,
+    stop: &Stop,
+) -> Result<String<192>, Error> {
     let registers = stop.registers;
+    // The longest of these lines has some 130 bytes.
+    let mut about = String::new();
     let mut told = |name, value| {
         // There is room for five.
         let _ = staging.foretold.push((name, value));
     };
     match staging.stage {
         Stage::SaveContext => {
-            writeln!(context.out, "about to leave the thread of pid {}", stop.pid)?;
+            write!(about, "about to leave the thread of pid {}", stop.pid)?;
         }
         Stage::LoadCr3 => {
             let new = source_of_cr3(context, stop).unwrap_or(0);
             told("cr3", new);
             let old = root_name(context.target, registers.cr3);
             let new = root_name(context.target, new);
-            writeln!(context.out, "about to load CR3: {old} -> {new}")?;
+            write!(about, "about to load CR3: {old} -> {new}")?;
         }
         Stage::SetRsp0 => {
             let value = match stop.reason {
@@ -298,19 +400,19 @@ fn foretell(context: &mut Context<'_>, staging: &mut Staging, stop: &Stop) -> Re
             told("rsp0", value);
             let old = VirtAddr(staging.rsp0.unwrap_or(0));
             let new = VirtAddr(value);
-            writeln!(context.out, "about to set TSS.RSP0: {old} -> {new}")?;
+            write!(about, "about to set TSS.RSP0: {old} -> {new}")?;
         }
         Stage::SwitchStack => {
             told("rsp", registers.rsi);
             let (old, new) = (VirtAddr(registers.rsp), VirtAddr(registers.rsi));
-            writeln!(context.out, "about to load RSP: {old} -> {new}")?;
+            write!(about, "about to load RSP: {old} -> {new}")?;
         }
         Stage::BuildIretFrame => {
             let at = match stop.reason {
                 StopReason::Moment { a, .. } => VirtAddr(a),
                 _ => VirtAddr(0),
             };
-            writeln!(context.out, "about to finish the frame at {at}")?;
+            write!(about, "about to finish the frame at {at}")?;
         }
         Stage::Iretq => {
             let mut virt = Virt::new(context.target, going::root(stop));
@@ -328,8 +430,8 @@ fn foretell(context: &mut Context<'_>, staging: &mut Staging, stop: &Stop) -> Re
             ] {
                 told(name, value);
             }
-            writeln!(
-                context.out,
+            write!(
+                about,
                 "about to take RIP {} CS {cs:#x} RFLAGS {rflags:#x} RSP {} SS {ss:#x}",
                 VirtAddr(rip),
                 VirtAddr(rsp)
@@ -337,17 +439,17 @@ fn foretell(context: &mut Context<'_>, staging: &mut Staging, stop: &Stop) -> Re
         }
         Stage::FirstUserInstruction => {
             let rsp0 = VirtAddr(staging.rsp0.unwrap_or(0));
-            writeln!(
-                context.out,
+            write!(
+                about,
                 "in ring {}; a trap will come back on the stack below {rsp0}",
                 registers.cs & 3
             )?;
         }
         Stage::FirstTrapBack => {
-            writeln!(context.out, "{}", TrapBack(stop, staging.rsp0))?;
+            write!(about, "{}", TrapBack(stop, staging.rsp0))?;
         }
     }
-    Ok(())
+    Ok(about)
 }
 
 /// How ring 3 was left.
@@ -388,15 +490,27 @@ fn rsp0(context: &mut Context<'_>) -> Option<u64> {
 /// The top of the stack.
 fn stack(context: &mut Context<'_>, stop: &Stop) -> Result<(), Error> {
     let rsp = stop.registers.rsp;
-    write!(context.out, "  stack at {}:", VirtAddr(rsp))?;
-    for offset in (0..).step_by(8).take(4) {
-        let word = Virt::new(context.target, going::root(stop)).word(rsp, offset);
+    let mut words = [None; 4];
+    for (offset, place) in (0..).step_by(8).zip(&mut words) {
+        let mut virt = Virt::new(context.target, going::root(stop));
+        *place = virt.word(rsp, offset).ok();
+    }
+    let out = &mut context.out;
+    if out.is_json() {
+        for (offset, word) in (0..).step_by(8).zip(words) {
+            let record = out.record(WORD.name).hex("at", rsp.wrapping_add(offset));
+            record.hex("value", word).end()?;
+        }
+        return Ok(());
+    }
+    write!(out, "  stack at {}:", VirtAddr(rsp))?;
+    for word in words {
         match word {
-            Ok(word) => write!(context.out, " {word:#x}")?,
-            Err(_) => write!(context.out, " ?")?,
+            Some(word) => write!(out, " {word:#x}")?,
+            None => write!(out, " ?")?,
         }
     }
-    writeln!(context.out)?;
+    writeln!(out)?;
     Ok(())
 }
 

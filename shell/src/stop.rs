@@ -9,6 +9,7 @@ use crate::command::{Context, State};
 use crate::disassembly::Line;
 use crate::names::image_at;
 use crate::output::Output;
+use crate::record::{Row, hex, number, text};
 use crate::virt::Virt;
 use crate::{Debugger, Error, Pid, Stop, StopReason, Target};
 
@@ -26,11 +27,8 @@ pub(crate) enum Unfinished {
 
 /// Whether everything is stopped.
 pub(crate) fn is_stopped(target: &mut dyn Target) -> bool {
-    number(target).is_some()
-}
-
-fn number(target: &mut dyn Target) -> Option<u64> {
-    target.debugger()?.stop().map(|stop| stop.number)
+    let stop = target.debugger().and_then(Debugger::stop);
+    stop.is_some()
 }
 
 /// Tells of a stop, if there is one that was not told of; each line begins with `mark`.
@@ -42,8 +40,12 @@ pub(crate) fn report(target: &mut dyn Target, out: &mut Output<'_>, state: &mut 
         return;
     }
     state.told = stop.number;
+    let temporary = state.temporary.take();
     // Who stopped reading knows that there is more.
-    let _ = tell(target, out, &stop, state.temporary.take(), mark);
+    let _ = match out.is_json() {
+        true => record(target, out, &stop, temporary),
+        false => tell(target, out, &stop, temporary, mark),
+    };
     out.finish_line();
 }
 
@@ -55,16 +57,9 @@ fn tell(
     mark: &str,
 ) -> fmt::Result {
     let registers = &stop.registers;
-    write!(out, "{mark}stop {}: ", stop.number)?;
-    match stop.reason {
-        StopReason::Breakpoint { slots }
-            if Some(slots.into()) == temporary.map(|slot| 1 << slot) =>
-        {
-            write!(out, "reached; ")?;
-        }
-        reason => write!(out, "{reason}; ")?,
-    }
-    write!(out, "{}", Who::of(target, stop.pid))?;
+    let why = Why(stop.reason, temporary);
+    let who = Who::of(target, stop.pid);
+    write!(out, "{mark}stop {}: {why}; {who}", stop.number)?;
     let ring = registers.cs & 3;
     match stop.before.map(|before| before.cs & 3) {
         Some(before) if before != ring => write!(out, ", ring {before} -> {ring}")?,
@@ -81,23 +76,132 @@ fn tell(
     writeln!(out, "{mark}{line}{name}")
 }
 
-/// What an address is called, in brackets behind a gap; nothing where nobody knows. Long names are
-/// cut off.
-pub(crate) fn called(target: &mut dyn Target, focus: Option<Pid>, at: VirtAddr) -> String<128> {
-    let mut text = String::new();
-    let Ok(image) = image_at(target, focus, at) else {
-        return text;
-    };
-    if let Some(found) = image.describe(at) {
-        let mut cut = Cut(&mut text);
-        // What does not fit is left out.
-        let _ = write!(cut, "  <{found}>");
+/// What a record says of a stop.
+pub(crate) const STOP: Row = Row {
+    name: "stop",
+    about: "where everything stands, if it was stopped",
+    fields: &[
+        number("stop", "its number"),
+        text(
+            "kind",
+            "`step`, `breakpoint`, `reached` (what the command went on to), `break-in`, `nmi`, `refused`, or the name of a moment",
+        ),
+        text("why", "the same in words"),
+        number("pid", "the process that ran; 0 is the kernel"),
+        number("ring", "its ring"),
+        hex("cs", "CS"),
+        hex("cr3", "CR3"),
+        number("ring_before", "the ring where it was let go, if it was").or_null(),
+        hex("cr3_before", "CR3 there").or_null(),
+        hex("at", "RIP"),
+        text("bytes", "the next instruction, as it stands in memory").or_null(),
+        text("instruction", "the same as text").or_null(),
+        hex(
+            "leads_to",
+            "where it jumps, or what it means relative to RIP",
+        )
+        .or_null(),
+        text("symbol", "the name of the place").or_null(),
+    ],
+};
+
+fn record(
+    target: &mut dyn Target,
+    out: &mut Output<'_>,
+    stop: &Stop,
+    temporary: Option<usize>,
+) -> fmt::Result {
+    let Stop {
+        reason,
+        pid,
+        registers,
+        before,
+        ..
+    } = stop;
+    let line = next(target, PhysAddr(registers.cr3), VirtAddr(registers.rip));
+    let name = symbol(target, (*pid != 0).then_some(*pid), line.at);
+    let why = Why(*reason, temporary);
+    let record = out
+        .record(STOP.name)
+        .number("stop", stop.number)
+        .text("kind", why.kind())
+        .text("why", why)
+        .number("pid", *pid)
+        .number("ring", registers.cs & 3)
+        .hex("cs", registers.cs)
+        .hex("cr3", registers.cr3)
+        .number("ring_before", before.map(|before| before.cs & 3))
+        .hex("cr3_before", before.map(|before| before.cr3));
+    line.fields(record).maybe_text("symbol", name).end()
+}
+
+/// Why it was stopped, and the debug register that was there for this command alone.
+#[derive(Clone, Copy)]
+struct Why(StopReason, Option<usize>);
+
+impl Why {
+    fn is_reached(self) -> bool {
+        matches!(self.0, StopReason::Breakpoint { slots } if Some(slots.into()) == self.1.map(|slot| 1 << slot))
     }
-    text
+
+    fn kind(self) -> &'static str {
+        match self.0 {
+            _ if self.is_reached() => "reached",
+            StopReason::Step => "step",
+            StopReason::Breakpoint { .. } => "breakpoint",
+            StopReason::Moment { moment, .. } => moment.name(),
+            StopReason::BreakIn => "break-in",
+            StopReason::Nmi => "nmi",
+            StopReason::Refused { .. } => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_reached() {
+            true => f.write_str("reached"),
+            false => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// What an address is called, in brackets behind a gap; nothing where nobody knows.
+pub(crate) fn called(target: &mut dyn Target, focus: Option<Pid>, at: VirtAddr) -> Called {
+    Called(symbol(target, focus, at))
+}
+
+/// See [`called`].
+pub(crate) struct Called(Option<SymbolText>);
+
+impl fmt::Display for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(name) => write!(f, "  <{name}>"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A name with a place in it; a long one is cut off.
+pub(crate) type SymbolText = String<124>;
+
+/// What an address is called, if anybody knows.
+pub(crate) fn symbol(
+    target: &mut dyn Target,
+    focus: Option<Pid>,
+    at: VirtAddr,
+) -> Option<SymbolText> {
+    let image = image_at(target, focus, at).ok()?;
+    let found = image.describe(at)?;
+    let mut text = String::new();
+    // What does not fit is left out.
+    let _ = write!(Cut(&mut text), "{found}");
+    Some(text)
 }
 
 /// Takes text as long as there is room.
-struct Cut<'a>(&'a mut String<128>);
+struct Cut<'a>(&'a mut SymbolText);
 
 impl Write for Cut<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

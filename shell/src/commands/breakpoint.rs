@@ -11,8 +11,10 @@ use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::going::{SLOTS, free_slot};
 use crate::grammar::word::Word;
+use crate::output::Output;
 use crate::process;
-use crate::{DebugError, Error, Moment, WatchKind, Watched};
+use crate::record::{Row, hex, number, text};
+use crate::{DebugError, Error, Moment, Pid, WatchKind, Watched};
 
 pub(super) const BREAK: Command = Command {
     name: "break",
@@ -34,7 +36,7 @@ pub(super) const BREAK: Command = Command {
         ArgKind::Words(&["on"]),
         ArgKind::Words(&["cpl", "cr3", "exit", "fault", "iret", "syscall", "if"]),
     ],
-    rows: &[],
+    rows: &[ADDRESS, MOMENT],
     run: run_break,
 };
 
@@ -53,7 +55,18 @@ pub(super) const WATCH: Command = Command {
         ArgKind::Any,
         ArgKind::Words(&["r", "w"]),
     ],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "entry",
+            about: "the entry that decides, with `entry`",
+            fields: &[
+                text("level", "its level"),
+                hex("entry_at", "its physical address"),
+                hex("raw", "its value"),
+            ],
+        },
+        ADDRESS,
+    ],
     run: run_watch,
 };
 
@@ -79,8 +92,40 @@ pub(super) const LIST: Command = Command {
     help: "Lists what the debug registers watch, with the conditions, and the moments at which everything stops.",
     examples: &[("breakpoints", "all of them")],
     args: &[],
-    rows: &[],
+    rows: &[
+        ADDRESS,
+        MOMENT,
+        Row {
+            name: "summary",
+            about: "all of them",
+            fields: &[
+                number("addresses", "how many addresses"),
+                number("moments", "how many moments"),
+            ],
+        },
+    ],
     run: run_list,
+};
+
+const ADDRESS: Row = Row {
+    name: "address",
+    about: "an address at which everything stops",
+    fields: &[
+        number("number", "its debug register, as `delete` takes it"),
+        text("kind", "`execute`, `write` or `access`"),
+        hex("at", "the first byte"),
+        number("bytes", "how many"),
+        text("condition", "the condition").or_null(),
+    ],
+};
+
+const MOMENT: Row = Row {
+    name: "moment",
+    about: "a moment at which everything stops",
+    fields: &[
+        text("moment", "its name, as `delete` takes it"),
+        number("pid", "of this process only").or_null(),
+    ],
 };
 
 fn run_break(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -97,8 +142,7 @@ fn run_break(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error
             process::alive(context.target, pid)?;
         }
         context.debugger()?.arm(moment, Some(pid));
-        writeln!(context.out, "{}", OnMoment(moment, pid))?;
-        return Ok(());
+        return Ok(show_moment(&mut context.out, moment, pid)?);
     }
     let at = args.virt(context)?;
     let condition = match args.word() {
@@ -149,7 +193,16 @@ fn watch_entry(context: &mut Context<'_>, va: VirtAddr, root: PhysAddr) -> Resul
         .debugger()?
         .written_at(place)
         .ok_or(Error::Said("the kernel does not write to that table"))?;
-    writeln!(context.out, "{} entry at {place}: {raw:016x}", level.name())?;
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record("entry")
+            .text("level", level.name())
+            .hex("entry_at", place)
+            .hex("raw", raw)
+            .end()?,
+        false => writeln!(out, "{} entry at {place}: {raw:016x}", level.name())?,
+    }
     set(context, at, 8, WatchKind::Write, None)
 }
 
@@ -180,15 +233,31 @@ fn set(
 fn show(context: &mut Context<'_>, slot: usize, watched: Watched) -> Result<(), Error> {
     let condition = context.state.conditions.get(slot).cloned().flatten();
     let (at, bytes) = (watched.at, watched.bytes);
+    let out = &mut context.out;
+    if out.is_json() {
+        let kind = match watched.kind {
+            WatchKind::Execute => "execute",
+            WatchKind::Write => "write",
+            WatchKind::Access => "access",
+        };
+        return Ok(out
+            .record(ADDRESS.name)
+            .number("number", slot)
+            .text("kind", kind)
+            .hex("at", at)
+            .number("bytes", bytes)
+            .maybe_text("condition", condition)
+            .end()?);
+    }
     match watched.kind {
-        WatchKind::Execute => write!(context.out, "{slot} break {at}")?,
-        WatchKind::Write => write!(context.out, "{slot} watch {at} {bytes} w")?,
-        WatchKind::Access => write!(context.out, "{slot} watch {at} {bytes} r")?,
+        WatchKind::Execute => write!(out, "{slot} break {at}")?,
+        WatchKind::Write => write!(out, "{slot} watch {at} {bytes} w")?,
+        WatchKind::Access => write!(out, "{slot} watch {at} {bytes} r")?,
     }
     if let Some(condition) = condition {
-        write!(context.out, " if {condition}")?;
+        write!(out, " if {condition}")?;
     }
-    writeln!(context.out)?;
+    writeln!(out)?;
     Ok(())
 }
 
@@ -234,21 +303,26 @@ fn remove(context: &mut Context<'_>, slot: usize) -> Result<(), Error> {
 
 fn run_list(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.done()?;
-    let mut any = false;
+    let (mut addresses, mut moments) = (0_u64, 0_u64);
     for slot in 0..SLOTS {
         if let Some(watched) = context.debugger()?.watched(slot) {
-            any = true;
+            addresses += 1;
             show(context, slot, watched)?;
         }
     }
     for moment in chosen() {
         if let Some(pid) = context.debugger()?.armed(moment) {
-            any = true;
-            writeln!(context.out, "{}", OnMoment(moment, pid))?;
+            moments += 1;
+            show_moment(&mut context.out, moment, pid)?;
         }
     }
-    if !any {
-        writeln!(context.out, "no breakpoints")?;
+    let out = &mut context.out;
+    if out.is_json() {
+        let record = out.record("summary").number("addresses", addresses);
+        return Ok(record.number("moments", moments).end()?);
+    }
+    if addresses + moments == 0 {
+        writeln!(out, "no breakpoints")?;
     }
     Ok(())
 }
@@ -268,14 +342,16 @@ fn moment(word: Word<'_>) -> Result<Moment, Error> {
         ))
 }
 
-struct OnMoment(Moment, u32);
-
-impl fmt::Display for OnMoment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "break on {}", self.0.name())?;
-        match self.1 {
-            0 => Ok(()),
-            pid => write!(f, " {pid}"),
-        }
+fn show_moment(out: &mut Output<'_>, moment: Moment, pid: Pid) -> fmt::Result {
+    let name = moment.name();
+    // 0 is whoever comes.
+    let pid = Some(pid).filter(|pid| *pid != 0);
+    if out.is_json() {
+        let record = out.record(MOMENT.name).text("moment", name);
+        return record.number("pid", pid).end();
+    }
+    match pid {
+        None => writeln!(out, "break on {name}"),
+        Some(pid) => writeln!(out, "break on {name} {pid}"),
     }
 }

@@ -1,12 +1,13 @@
 //! `bt`: who called whom, down to here.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use machine::{PhysAddr, VirtAddr};
 
 use crate::command::{Args, Command, Context, Group};
 use crate::process;
-use crate::stop::{called, next};
+use crate::record::{Row, hex, number, text};
+use crate::stop::{next, symbol};
 use crate::virt::Virt;
 use crate::{Caller, Error, Pid};
 
@@ -21,7 +22,24 @@ pub(super) const COMMAND: Command = Command {
         ("bt 3", "a process that does not run"),
     ],
     args: &[],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "call",
+            about: "a place that was called from the one below, the innermost first",
+            fields: &[
+                number("depth", "how many calls away"),
+                hex("at", "the instruction that goes on"),
+                number("ring", "its ring"),
+                text("symbol", "the name of the place").or_null(),
+                text("region", "where the place has no name, that of its region").or_null(),
+            ],
+        },
+        Row {
+            name: "note",
+            about: "what lies between two of them, or why there are no more",
+            fields: &[text("text", "in words")],
+        },
+    ],
     run,
 };
 
@@ -96,7 +114,8 @@ fn chain(
                     cs: ring,
                 };
                 line(context, depth, inner, pid)?;
-                writeln!(context.out, "    -- trap from ring {} --", caller.cs & 3)?;
+                let ring = caller.cs & 3;
+                note(context, format_args!("trap from ring {ring}"))?;
                 caller
             }
             None => Caller {
@@ -109,22 +128,30 @@ fn chain(
         line(context, depth, at, pid)?;
         // Frames lie above each other; a chain that goes down goes round.
         if at.cs == ring && rbp.0 != 0 && rbp.0 < place && at.rbp == rbp {
-            writeln!(
-                context.out,
-                "    -- RBP {rbp} leads down: the chain is broken --"
-            )?;
-            return Ok(());
+            return note(
+                context,
+                format_args!("RBP {rbp} leads down: the chain is broken"),
+            );
         }
     }
-    writeln!(context.out, "    -- more than {DEEPEST} calls --")?;
-    Ok(())
+    note(context, format_args!("more than {DEEPEST} calls"))
 }
 
 /// No more frames: RBP 0 is how a chain ends.
 fn end(context: &mut Context<'_>, at: Caller) -> Result<(), Error> {
     if at.rbp.0 != 0 {
         let rbp = at.rbp;
-        writeln!(context.out, "    -- RBP {rbp} leads to no stack --")?;
+        note(context, format_args!("RBP {rbp} leads to no stack"))?;
+    }
+    Ok(())
+}
+
+/// What is to be known besides the calls.
+fn note(context: &mut Context<'_>, what: fmt::Arguments<'_>) -> Result<(), Error> {
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out.record("note").text("text", what).end()?,
+        false => writeln!(out, "    -- {what} --")?,
     }
     Ok(())
 }
@@ -136,12 +163,25 @@ fn line(
     pid: Option<Pid>,
 ) -> Result<(), Error> {
     let ring = at.cs & 3;
-    write!(context.out, "{depth:>3} {} ring {ring}", at.rip)?;
     let whose = pid.or_else(|| context.whose());
-    let name = called(context.target, whose, at.rip);
-    match context.region(at.rip).filter(|_| name.is_empty()) {
-        Some(region) => writeln!(context.out, " in {}", region.name)?,
-        None => writeln!(context.out, "{name}")?,
+    let name = symbol(context.target, whose, at.rip);
+    let region = context.region(at.rip).filter(|_| name.is_none());
+    let out = &mut context.out;
+    if out.is_json() {
+        return Ok(out
+            .record("call")
+            .number("depth", depth)
+            .hex("at", at.rip)
+            .number("ring", ring)
+            .maybe_text("symbol", name)
+            .maybe_text("region", region.map(|region| region.name))
+            .end()?);
+    }
+    write!(out, "{depth:>3} {} ring {ring}", at.rip)?;
+    match (name, region) {
+        (Some(name), _) => writeln!(out, "  <{name}>")?,
+        (None, Some(region)) => writeln!(out, " in {}", region.name)?,
+        (None, None) => writeln!(out)?,
     }
     Ok(())
 }

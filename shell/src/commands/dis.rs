@@ -7,7 +7,8 @@ use machine::VirtAddr;
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
 use crate::disassembly::Line;
-use crate::stop::called;
+use crate::record::{Row, flag, hex, text};
+use crate::stop::{called, symbol};
 use crate::virt::Virt;
 
 pub(super) const COMMAND: Command = Command {
@@ -22,7 +23,22 @@ pub(super) const COMMAND: Command = Command {
         ("in 3 dis", "where process 3 goes on"),
     ],
     args: &[],
-    rows: &[],
+    rows: &[Row {
+        name: "instruction",
+        about: "what stands at an address",
+        fields: &[
+            hex("at", "its address"),
+            text("bytes", "as it stands in memory").or_null(),
+            text("instruction", "as text; none if it is no instruction").or_null(),
+            hex(
+                "leads_to",
+                "where it jumps, or what it means relative to RIP",
+            )
+            .or_null(),
+            text("symbol", "the name of the place").or_null(),
+            flag("is_next", "whether RIP is there"),
+        ],
+    }],
     run,
 };
 
@@ -45,9 +61,18 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             // Says why.
             Virt::new(context.target, root).bytes::<1>(at.0, 0)?;
         }
-        let mark = if at.0 == registers.rip { "=>" } else { "  " };
-        let name = called(context.target, focus, at);
-        writeln!(context.out, "{mark} {line}{name}")?;
+        let is_next = at.0 == registers.rip;
+        if context.out.is_json() {
+            let name = symbol(context.target, focus, at);
+            line.fields(context.out.record("instruction"))
+                .maybe_text("symbol", name)
+                .flag("is_next", is_next)
+                .end()?;
+        } else {
+            let mark = if is_next { "=>" } else { "  " };
+            let name = called(context.target, focus, at);
+            writeln!(context.out, "{mark} {line}{name}")?;
+        }
         at = line.next();
     }
     Ok(())

@@ -18,6 +18,7 @@ use crate::grammar::word::Word;
 use crate::once::Once;
 use crate::process::{self, Named};
 use crate::record::{Row, flag, text};
+use crate::stop::STOP;
 use crate::way::{self, CourseLine, switches};
 use crate::{Error, Exit, Pid, Spoil, Start, spoil};
 
@@ -43,6 +44,7 @@ pub(super) const COMMAND: Command = Command {
     ],
     rows: &[
         OUTPUT,
+        STOP,
         Row {
             name: "prediction",
             about: "what was foretold, and whether it came",

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::command::{Args, Command, Context, Group};
 use crate::process::{Named, alive};
 use crate::record::{Row, number, text};
+use crate::stop::STOP;
 
 pub(super) const COMMAND: Command = Command {
     name: "kill",
@@ -17,14 +18,17 @@ pub(super) const COMMAND: Command = Command {
         ("kill 3", "end process 3"),
         ("each name=spinner kill $pid", "end them all"),
     ],
-    rows: &[Row {
-        name: "killed",
-        about: "what was killed",
-        fields: &[
-            number("pid", "its pid"),
-            text("name", "the name of its program"),
-        ],
-    }],
+    rows: &[
+        Row {
+            name: "killed",
+            about: "what was killed",
+            fields: &[
+                number("pid", "its pid"),
+                text("name", "the name of its program"),
+            ],
+        },
+        STOP,
+    ],
     args: &[],
     run,
 };

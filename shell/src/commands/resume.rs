@@ -2,10 +2,12 @@
 
 use machine::VirtAddr;
 
+use super::wait::EXIT;
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
+use crate::foreground::OUTPUT;
 use crate::going::{self, finish};
-use crate::stop::next;
+use crate::stop::{STOP, next};
 use crate::virt::Virt;
 
 pub(super) const CONTINUE: Command = Command {
@@ -19,7 +21,7 @@ pub(super) const CONTINUE: Command = Command {
         "from one load of CR3 to the next",
     )],
     args: &[],
-    rows: &[],
+    rows: &[STOP, OUTPUT, EXIT],
     run: run_continue,
 };
 
@@ -31,7 +33,7 @@ pub(super) const UNTIL: Command = Command {
     help: "Goes on as `continue` does, until anybody is about to execute the instruction at the address, or until another stop. It takes a debug register that is free, and gives it back.",
     examples: &[("until $rip + 5", "past a call")],
     args: &[],
-    rows: &[],
+    rows: &[STOP, OUTPUT, EXIT],
     run: run_until,
 };
 
@@ -43,7 +45,7 @@ pub(super) const FINISH: Command = Command {
     help: "Goes on until the function that is stopped has returned to its caller. Where it returns to is read from its stack frame: the kernel and its programs are built with frame pointers.",
     examples: &[("finish", "out of here")],
     args: &[],
-    rows: &[],
+    rows: &[STOP, OUTPUT, EXIT],
     run: run_finish,
 };
 

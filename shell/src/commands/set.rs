@@ -1,6 +1,6 @@
 //! `set`: another value in a register of the stopped thread, or in memory.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use machine::{VirtAddr, read_virt};
 
@@ -8,6 +8,8 @@ use crate::Error;
 use crate::command::{Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::grammar::word::Word;
+use crate::output::Output;
+use crate::record::{Row, hex, number, text};
 
 pub(super) const COMMAND: Command = Command {
     name: "set",
@@ -21,7 +23,17 @@ pub(super) const COMMAND: Command = Command {
         ("set *0x40_2000/1 0x90", "one byte"),
     ],
     args: &[],
-    rows: &[],
+    rows: &[Row {
+        name: "change",
+        about: "what is not as it was",
+        fields: &[
+            text("register", "its name, if it is one").or_null(),
+            hex("at", "the address, if it is memory").or_null(),
+            number("bytes", "how many"),
+            hex("before", "what was there"),
+            hex("after", "what is there now"),
+        ],
+    }],
     run,
 };
 
@@ -37,13 +49,13 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         args.done()?;
         context.stop()?;
         let old = context.debugger()?.set_register(name, value)?;
-        writeln!(
-            context.out,
-            "{name} {} -> {}",
-            VirtAddr(old),
-            VirtAddr(value)
-        )?;
-        return Ok(());
+        return Ok(show(
+            &mut context.out,
+            Place::Register(name),
+            8,
+            old,
+            value,
+        )?);
     };
     let (address, size) = match place.rsplit_once('/') {
         None => (place, 8),
@@ -69,8 +81,41 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let bytes = value.to_le_bytes();
     let new = bytes.get(..length).unwrap_or_default();
     context.debugger()?.write(root, at, new)?;
-    let digits = length * 2;
     let old = u64::from_le_bytes(old);
-    writeln!(context.out, "{at} {old:0digits$x} -> {value:0digits$x}")?;
-    Ok(())
+    Ok(show(
+        &mut context.out,
+        Place::Memory(at),
+        length,
+        old,
+        value,
+    )?)
+}
+
+/// What was changed.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Register(&'a str),
+    Memory(VirtAddr),
+}
+
+fn show(out: &mut Output<'_>, place: Place<'_>, bytes: usize, old: u64, new: u64) -> fmt::Result {
+    let (register, at) = match place {
+        Place::Register(name) => (Some(name), None),
+        Place::Memory(at) => (None, Some(at)),
+    };
+    if out.is_json() {
+        return out
+            .record("change")
+            .maybe_text("register", register)
+            .hex("at", at)
+            .number("bytes", bytes)
+            .hex("before", old)
+            .hex("after", new)
+            .end();
+    }
+    let digits = bytes.saturating_mul(2);
+    match place {
+        Place::Register(name) => writeln!(out, "{name} {} -> {}", VirtAddr(old), VirtAddr(new)),
+        Place::Memory(at) => writeln!(out, "{at} {old:0digits$x} -> {new:0digits$x}"),
+    }
 }

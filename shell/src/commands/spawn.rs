@@ -11,7 +11,8 @@ use crate::foreground::{OUTPUT, attend};
 use crate::grammar::word::Word;
 use crate::process::{Named, info, status_word};
 use crate::record::{Row, number, text};
-use crate::stop::{self, Unfinished};
+use crate::staging::{CHANGE, FORETOLD, OBSERVED, STAGE, WORD};
+use crate::stop::{self, STOP, Unfinished};
 use crate::{Error, Exit, Pid, ProcessError, way};
 
 pub(super) const COMMAND: Command = Command {
@@ -38,6 +39,12 @@ pub(super) const COMMAND: Command = Command {
                 text("name", "the name of its program"),
             ],
         },
+        STAGE,
+        FORETOLD,
+        WORD,
+        OBSERVED,
+        CHANGE,
+        STOP,
     ],
     args: &[ArgKind::Program, ArgKind::Any],
     run,

@@ -1,15 +1,19 @@
 //! `switch`, `next`, `step` and `abort`: the way into ring 3, stage by stage.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
+use super::wait::{self, EXIT};
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::foreground::OUTPUT;
 use crate::going;
 use crate::grammar::word::Word;
+use crate::output::Output;
 use crate::process::{Named, alive, processes};
-use crate::staging::{self, Stage};
-use crate::stop::Unfinished;
+use crate::record::{Row, number, text};
+use crate::staging::{self, CHANGE, FORETOLD, OBSERVED, STAGE, Stage, WORD};
+use crate::stop::{STOP, Unfinished};
 use crate::{Moment, Pid, ProcessState, Went};
 
 pub(super) const SWITCH: Command = Command {
@@ -27,7 +31,7 @@ pub(super) const SWITCH: Command = Command {
         ArgKind::Words(&["--step", "--stop-at"]),
         ArgKind::Words(Stage::NAMES),
     ],
-    rows: &[],
+    rows: &[STAGE, FORETOLD, WORD, OBSERVED, CHANGE, STOP],
     run: run_switch,
 };
 
@@ -39,7 +43,7 @@ pub(super) const NEXT: Command = Command {
     help: "Goes on, instruction by instruction, to the next stage of what `spawn --stop-at` or `switch --step` began, or to the one that is named.",
     examples: &[("next", "one stage"), ("next Iretq", "up to IRETQ")],
     args: &[ArgKind::Words(Stage::NAMES)],
-    rows: &[],
+    rows: &[OBSERVED, CHANGE, STAGE, FORETOLD, WORD, STOP, OUTPUT, EXIT],
     run: run_next,
 };
 
@@ -51,7 +55,20 @@ pub(super) const ABORT: Command = Command {
     help: "Everything goes on, but the process that the stop is about does not: one that `spawn` started ends, one that `switch` gave a turn waits for another. What the kernel was doing is finished first, so nothing of it is left behind.",
     examples: &[("abort", "enough of it")],
     args: &[],
-    rows: &[],
+    rows: &[
+        EXIT,
+        OUTPUT,
+        STOP,
+        Row {
+            name: "process",
+            about: "a process that did not end",
+            fields: &[
+                number("pid", "its pid"),
+                text("name", "the name of its program"),
+                text("state", "its state, as in `ps`"),
+            ],
+        },
+    ],
     run: run_abort,
 };
 
@@ -146,13 +163,25 @@ fn run_abort(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error
             processes(context.target)?
                 .reap(pid)
                 .map_err(Error::Process)?;
-            writeln!(context.out, "{who} {exit}")?;
+            wait::show(&mut context.out, &who, exit)?;
         }
-        (Some(exit), _) => writeln!(context.out, "{who} {exit}")?,
+        (Some(exit), _) => wait::show(&mut context.out, &who, exit)?,
         (None, Unfinished::Program(_)) => {
             going::finish(context, Went::Through)?;
         }
-        (None, _) => writeln!(context.out, "{who} is {}", info.state.name())?,
+        (None, _) => state(&mut context.out, &who, info.state)?,
     }
     Ok(())
+}
+
+fn state(out: &mut Output<'_>, who: &Named, state: ProcessState) -> fmt::Result {
+    match out.is_json() {
+        true => out
+            .record("process")
+            .number("pid", who.pid)
+            .text("name", &who.name)
+            .text("state", state.name())
+            .end(),
+        false => writeln!(out, "{who} is {}", state.name()),
+    }
 }

@@ -3,9 +3,11 @@
 //! They work everywhere: in a program, in the kernel's own switch, across `mov cr3`, IRETQ and the
 //! trap back.
 
+use super::wait::EXIT;
 use crate::command::{Args, Command, Context, Group};
+use crate::foreground::OUTPUT;
 use crate::going::{self, breakpoint_at, finish};
-use crate::stop::next;
+use crate::stop::{STOP, next};
 use crate::{Error, StopReason, Went};
 use machine::VirtAddr;
 
@@ -20,7 +22,7 @@ pub(super) const SI: Command = Command {
         ("si 100", "a hundred of them; then where it is"),
     ],
     args: &[],
-    rows: &[],
+    rows: &[STOP, OUTPUT, EXIT],
     run,
 };
 
@@ -32,7 +34,7 @@ pub(super) const NI: Command = Command {
     help: "As `si`, but a call, a system call or a repeated string instruction is gone through as a whole: until the instruction behind it is about to be executed. For that it takes a debug register that is free. Others may run meanwhile.",
     examples: &[("ni", "over a call")],
     args: &[],
-    rows: &[],
+    rows: &[STOP, OUTPUT, EXIT],
     run: run_over,
 };
 

@@ -4,9 +4,13 @@ use core::fmt::Write;
 
 use machine::{Registers, VirtAddr};
 
+use super::wait::EXIT;
 use crate::command::{Args, Command, Context, Group};
+use crate::disassembly::Line;
+use crate::foreground::OUTPUT;
 use crate::going::{self, finish};
-use crate::stop::next;
+use crate::record::{Row, hex, number, text};
+use crate::stop::{STOP, next};
 use crate::{Error, StopReason, Went};
 
 pub(super) const COMMAND: Command = Command {
@@ -17,7 +21,35 @@ pub(super) const COMMAND: Command = Command {
     help: "Executes so many instructions, as `si` does, and shows each of them with the registers that it changed; RIP is left out, since the next line shows it.",
     examples: &[("trace 20", "what the next twenty do")],
     args: &[],
-    rows: &[],
+    rows: &[
+        Row {
+            name: "instruction",
+            about: "an instruction that was executed",
+            fields: &[
+                hex("at", "its address"),
+                text("bytes", "as it stands in memory").or_null(),
+                text("instruction", "as text; none if it is no instruction").or_null(),
+                hex(
+                    "leads_to",
+                    "where it jumps, or what it means relative to RIP",
+                )
+                .or_null(),
+                number(
+                    "changed",
+                    "how many registers it changed; their rows follow",
+                )
+                .or_null(),
+            ],
+        },
+        Row {
+            name: "register",
+            about: "a register that it changed",
+            fields: &[text("name", "its name"), hex("value", "its value now")],
+        },
+        STOP,
+        OUTPUT,
+        EXIT,
+    ],
     run,
 };
 
@@ -37,13 +69,11 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         let line = next(context.target, going::root(&before), at);
         let went = going::step(context)?;
         if went != Went::Stopped {
-            writeln!(context.out, "{line}")?;
+            show(context, &line, None)?;
             return finish(context, went);
         }
         let after = context.stop()?;
-        write!(context.out, "{line}")?;
-        changed(context, &before.registers, &after.registers)?;
-        writeln!(context.out)?;
+        show(context, &line, Some((&before.registers, &after.registers)))?;
         if after.reason != StopReason::Step {
             break;
         }
@@ -51,14 +81,41 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn changed(context: &mut Context<'_>, before: &Registers, after: &Registers) -> Result<(), Error> {
-    let mut sign = " #";
-    for name in SHOWN {
-        let (old, new) = (before.by_name(name), after.by_name(name));
-        if let Some(value) = new.filter(|_| new != old) {
-            write!(context.out, "{sign} {name} {value:#x}")?;
-            sign = "";
+/// Shows an instruction, with the registers before and after it where they are known.
+fn show(
+    context: &mut Context<'_>,
+    line: &Line,
+    around: Option<(&Registers, &Registers)>,
+) -> Result<(), Error> {
+    let changes = || around.into_iter().flat_map(changed);
+    let out = &mut context.out;
+    if out.is_json() {
+        let count = around.map(|_| changes().count());
+        line.fields(out.record("instruction"))
+            .number("changed", count)
+            .end()?;
+        for (name, value) in changes() {
+            let record = out.record("register").text("name", name);
+            record.hex("value", value).end()?;
         }
+        return Ok(());
     }
+    write!(out, "{line}")?;
+    let mut sign = " #";
+    for (name, value) in changes() {
+        write!(out, "{sign} {name} {value:#x}")?;
+        sign = "";
+    }
+    writeln!(out)?;
     Ok(())
+}
+
+/// The registers that are not as they were, and what they are now.
+fn changed<'r>(
+    (before, after): (&'r Registers, &'r Registers),
+) -> impl Iterator<Item = (&'static str, u64)> + use<'r> {
+    SHOWN.into_iter().filter_map(|name| {
+        let new = after.by_name(name)?;
+        (before.by_name(name) != Some(new)).then_some((name, new))
+    })
 }

@@ -1,13 +1,14 @@
 //! `wait`: stay with a process until it ends, and let go of it.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use crate::command::{Args, Command, Context, Group};
 use crate::foreground::{OUTPUT, attend};
-use crate::process::{Number, Pids, info, status_word};
+use crate::output::Output;
+use crate::process::{Named, Number, Pids, info, status_word};
 use crate::record::{Row, hex, number, text};
-use crate::stop::Unfinished;
-use crate::{Error, Pid};
+use crate::stop::{STOP, Unfinished};
+use crate::{Error, Exit, Pid};
 
 pub(super) const COMMAND: Command = Command {
     name: "wait",
@@ -22,21 +23,13 @@ pub(super) const COMMAND: Command = Command {
     ],
     rows: &[
         OUTPUT,
-        Row {
-            name: "exit",
-            about: "how a process ended",
-            fields: &[
-                number("pid", "its pid"),
-                text("name", "the name of its program"),
-                hex("status", "as in `$_`"),
-                text("how", "the same in words"),
-            ],
-        },
+        EXIT,
         Row {
             name: "summary",
             about: "all of them, without a pid",
             fields: &[number("processes", "how many there were")],
         },
+        STOP,
     ],
     args: &[],
     run,
@@ -78,16 +71,31 @@ pub(crate) fn wait(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
         context.processes()?.reap(pid).map_err(Error::Process)?;
     }
     context.state.value = status_word(exit);
-    let out = &mut context.out;
+    Ok(show(&mut context.out, &who, exit)?)
+}
+
+/// Says how a process ended.
+pub(super) fn show(out: &mut Output<'_>, who: &Named, exit: Exit) -> fmt::Result {
     match out.is_json() {
         true => out
-            .record("exit")
+            .record(EXIT.name)
             .number("pid", who.pid)
             .text("name", &who.name)
             .hex("status", status_word(exit))
             .text("how", exit)
-            .end()?,
-        false => writeln!(out, "{who} {exit}")?,
+            .end(),
+        false => writeln!(out, "{who} {exit}"),
     }
-    Ok(())
 }
+
+/// What a record says of it.
+pub(super) const EXIT: Row = Row {
+    name: "exit",
+    about: "how a process ended",
+    fields: &[
+        number("pid", "its pid"),
+        text("name", "the name of its program"),
+        hex("status", "as in `$_`"),
+        text("how", "the same in words"),
+    ],
+};

@@ -153,3 +153,44 @@ fn without_a_stop_there_is_nothing_to_go_on_from() {
         "{text}"
     );
 }
+
+#[test]
+fn stops_and_what_leads_to_them_are_records_too() {
+    let mut machine = stopped();
+    assert_eq!(
+        ok(&mut machine, "si --json"),
+        "{\"row\":\"stop\",\"stop\":1,\"kind\":\"step\",\"why\":\"step\",\"pid\":0,\"ring\":3,\
+         \"cs\":\"0x23\",\"cr3\":\"0x100000\",\"ring_before\":3,\"cr3_before\":\"0x100000\",\
+         \"at\":\"0x400001\",\"bytes\":\"90\",\"instruction\":\"nop\",\"leads_to\":null,\
+         \"symbol\":null}\n"
+    );
+    let text = ok(&mut machine, "trace 1 --json");
+    let (trace, stop) = text.split_once("{\"row\":\"stop\"").expect("it stops");
+    assert_eq!(
+        trace,
+        "{\"row\":\"instruction\",\"at\":\"0x400001\",\"bytes\":\"90\",\"instruction\":\"nop\",\
+         \"leads_to\":null,\"changed\":1}\n\
+         {\"row\":\"register\",\"name\":\"rax\",\"value\":\"0x2\"}\n"
+    );
+    assert_eq!(stop.lines().count(), 1, "{stop}");
+    // The stop is told in the form that its own command was asked for, and past its filters.
+    let text = ok(&mut machine, "si --json | count; si");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("{\"row\":\"count\",\"lines\":0}"));
+    let is_record = |line: Option<&str>| line.is_some_and(|line| line.starts_with('{'));
+    assert!(is_record(lines.next()), "{text}");
+    assert!(!is_record(lines.next()), "{text}");
+    let text = ok(&mut machine, "until 0x40_0007 --json");
+    assert!(text.contains("\"kind\":\"reached\""), "{text}");
+    let line = "break 0x40_0004 if $rax == 4; break on cr3; breakpoints --json";
+    let text = ok(&mut stopped(), line);
+    let listed: Vec<_> = text.lines().skip(2).collect();
+    assert_eq!(
+        listed,
+        [
+            r#"{"row":"address","number":0,"kind":"execute","at":"0x400004","bytes":1,"condition":"$rax == 4"}"#,
+            r#"{"row":"moment","moment":"cr3","pid":null}"#,
+            r#"{"row":"summary","addresses":1,"moments":1}"#,
+        ]
+    );
+}
