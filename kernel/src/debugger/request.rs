@@ -77,6 +77,11 @@ pub(super) fn answer() -> Option<Answer> {
 
 /// Lets every process that can run have a turn; whether there was any.
 pub(crate) fn give_turns() -> bool {
+    // Where there is nobody, an NMI meanwhile would stop the kernel's own thread in the middle of
+    // nothing.
+    if !process::is_any() {
+        return false;
+    }
     matches!(ask(Request::Turns), Some(Answer::Ran(true)))
 }
 

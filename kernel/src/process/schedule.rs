@@ -45,6 +45,11 @@ pub(crate) fn preempt() {
     give_way();
 }
 
+/// Whether there is a process at all, alive or dead.
+pub(crate) fn is_any() -> bool {
+    table().all().next().is_some()
+}
+
 /// Lets the others have a turn each; called by the kernel's thread. False if none was ready.
 pub(crate) fn run_others() -> bool {
     cpu::without_interrupts(|| {

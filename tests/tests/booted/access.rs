@@ -175,7 +175,8 @@ pub(crate) fn prove_takes_nmis(built: &Built, firmware: Firmware) -> Result<()> 
     const MOST: usize = 600;
     let mut guest = Guest::boot(&built.options(firmware))?;
     guest.framing(false)?;
-    guest.send_raw(b"repeat 100 prove all\r")?;
+    // The key after the line answers the pager, should there come more than a page.
+    guest.send_raw(b"repeat 100 prove all\ra")?;
     guest.read_until(b"settings of the control bits")?;
     let mut at_cpl_3 = 0;
     let mut seen = Vec::new();
