@@ -30,7 +30,7 @@ use crate::process::LiveProcesses;
 use crate::symbols::LiveSymbols;
 use crate::target::{self, LiveKernel};
 use crate::terminal::Consoles;
-use crate::{events, image, process, symbols};
+use crate::{events, export, image, process, symbols};
 
 /// What the banner and `version` show.
 #[derive(Clone, Copy)]
@@ -173,6 +173,7 @@ extern "C" fn second_half() -> ! {
     };
     name_stack(world, "kernel stack 1", Owner::KernelStack);
     layout::finish();
+    export::init();
 
     let Some(&summary) = SUMMARY.get() else {
         give_up("summary", &"lost")

@@ -7,6 +7,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use exported::{EventRecord, List};
+
 use crate::arch::cpu;
 use crate::process;
 
@@ -15,12 +17,12 @@ pub(crate) use shell::EventKind as Kind;
 /// How many records are kept; the oldest is overwritten.
 pub(crate) const CAPACITY: u64 = 4096;
 
-/// One record. Each field is stored by itself; `sequence` last, and zeroed first, so that a
+/// One record: an [`EventRecord`]. Each field is stored by itself; `sequence` last, and zeroed first, so that a
 /// reader notices a record that is being written.
+#[repr(C)]
 struct Record {
     sequence: AtomicU64,
     cycles: AtomicU64,
-    /// Kind in the low byte, then the pid (32 bits), then CS + 1 or 0 (16 bits).
     what: AtomicU64,
     cr3: AtomicU64,
     a: AtomicU64,
@@ -57,8 +59,7 @@ pub(crate) fn record_with(kind: Kind, cs: Option<u16>, a: u64, b: u64) {
         return;
     };
     record.sequence.store(0, Ordering::Relaxed);
-    let cs = cs.map_or(0, |cs| u64::from(cs) + 1);
-    let what = kind as u64 | u64::from(process::current_pid()) << 8 | cs << 40;
+    let what = EventRecord::what(kind, process::current_pid(), cs);
     record.cycles.store(cpu::cycles(), Ordering::Relaxed);
     record.what.store(what, Ordering::Relaxed);
     record.cr3.store(cpu::cr3(), Ordering::Relaxed);
@@ -67,17 +68,22 @@ pub(crate) fn record_with(kind: Kind, cs: Option<u16>, a: u64, b: u64) {
     record.sequence.store(sequence, Ordering::Release);
 }
 
-/// What recording an event writes to: name, first byte, how many.
-pub(crate) fn places() -> [(&'static str, u64, u64); 2] {
-    let counter = &raw const NEXT as u64;
-    // The next one: the switch begins with it, and the others follow.
-    let next = NEXT.load(Ordering::Relaxed) % CAPACITY;
-    let bytes = size_of::<Record>() as u64;
-    let record = (&raw const RING as u64).wrapping_add(next * bytes);
-    [
-        ("event counter", counter, size_of_val(&NEXT) as u64),
-        ("next event record", record, bytes),
-    ]
+/// For whoever looks from outside: the ring.
+pub(crate) fn exported() -> List {
+    List {
+        at: &raw const RING as u64,
+        count: CAPACITY,
+    }
+}
+
+/// Where the number of the next event is, and the number.
+pub(crate) fn next() -> (u64, u64) {
+    (&raw const NEXT as u64, NEXT.load(Ordering::Relaxed))
+}
+
+/// Where the [`cost`] is.
+pub(crate) fn cost_place() -> u64 {
+    &raw const COST as u64
 }
 
 /// The oldest and the newest sequence number there may be a record of.
@@ -92,20 +98,19 @@ pub(crate) fn get(sequence: u64) -> Option<shell::Event> {
     if sequence == 0 || record.sequence.load(Ordering::Acquire) != sequence {
         return None;
     }
-    let what = record.what.load(Ordering::Relaxed);
-    let cs = (what >> 40) & 0xf_ffff;
-    let event = shell::Event {
-        seq: sequence,
+    let event = EventRecord {
+        sequence,
         cycles: record.cycles.load(Ordering::Relaxed),
-        kind: Kind::from_number((what & 0xff) as u8)?,
-        pid: (what >> 8) as u32,
-        cs: cs.checked_sub(1).and_then(|cs| u16::try_from(cs).ok()),
+        what: record.what.load(Ordering::Relaxed),
         cr3: record.cr3.load(Ordering::Relaxed),
         a: record.a.load(Ordering::Relaxed),
         b: record.b.load(Ordering::Relaxed),
     };
     // An NMI may have written over it meanwhile.
-    (record.sequence.load(Ordering::Acquire) == sequence).then_some(event)
+    if record.sequence.load(Ordering::Acquire) != sequence {
+        return None;
+    }
+    event.event(sequence)
 }
 
 /// Measures what a record costs: the least of several runs, so that an interrupt does not count.

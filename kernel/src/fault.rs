@@ -5,6 +5,7 @@
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use exported::Range;
 use machine::{Raised, VirtAddr, vectors};
 
 use crate::arch::descriptors::SYSTEM_CALL;
@@ -59,21 +60,16 @@ pub(crate) fn address() -> u64 {
     trap as fn(&mut TrapFrame) as usize as u64
 }
 
-/// What handling a trap writes to: name, first byte, how many.
-pub(crate) fn places() -> [(&'static str, u64, u64); 3] {
-    let (counters, reporting) = (&raw const COUNTERS, &raw const REPORTING);
+/// What handling a trap writes to: the records of faults, the counters, the reports under way.
+pub(crate) fn places() -> [Range; 3] {
+    let range = |at: u64, bytes: usize| Range {
+        at,
+        bytes: bytes as u64,
+    };
     [
         faults::place(),
-        (
-            "trap counters",
-            counters as u64,
-            size_of_val(&COUNTERS) as u64,
-        ),
-        (
-            "reports under way",
-            reporting as u64,
-            size_of_val(&REPORTING) as u64,
-        ),
+        range(&raw const COUNTERS as u64, size_of_val(&COUNTERS)),
+        range(&raw const REPORTING as u64, size_of_val(&REPORTING)),
     ]
 }
 

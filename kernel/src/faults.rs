@@ -6,6 +6,7 @@
 
 use core::fmt::{self, Write as _};
 
+use exported::{Fault, List, Range, Record as _};
 use heapless::{String, Vec};
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
@@ -23,20 +24,34 @@ use crate::{process, target};
 const KEPT: usize = 64;
 
 struct Ring {
-    records: [Option<FaultRecord>; KEPT],
+    records: [Fault; KEPT],
     newest: u64,
 }
 
-/// Where they are kept: a name, the first byte, how many.
-pub(crate) fn place() -> (&'static str, u64, u64) {
-    let ring = &raw const RING;
-    ("records of faults", ring as u64, size_of_val(&RING) as u64)
+/// Where they are kept.
+pub(crate) fn place() -> Range {
+    Range {
+        at: &raw const RING as u64,
+        bytes: size_of_val(&RING) as u64,
+    }
+}
+
+/// For whoever looks from outside: the records, and the word with the number of the newest.
+pub(crate) fn exported() -> (List, u64) {
+    cpu::without_interrupts(|| {
+        let ring = RING.lock();
+        let records = List {
+            at: ring.records.as_ptr() as u64,
+            count: KEPT as u64,
+        };
+        (records, &raw const ring.newest as u64)
+    })
 }
 
 static RING: Lock<Ring> = Lock::new(
     "the list of faults",
     Ring {
-        records: [const { None }; KEPT],
+        records: [Fault::ZERO; KEPT],
         newest: 0,
     },
 );
@@ -52,7 +67,7 @@ pub(crate) fn record(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
         record.seq = ring.newest;
         let place = (record.seq % KEPT as u64) as usize;
         if let Some(place) = ring.records.get_mut(place) {
-            *place = Some(record.clone());
+            *place = Fault::new(&record);
         }
     }
     record
@@ -69,8 +84,8 @@ pub(crate) fn get(seq: u64) -> Option<FaultRecord> {
     cpu::without_interrupts(|| {
         let ring = RING.lock();
         let place = usize::try_from(seq % KEPT as u64).ok()?;
-        let record = ring.records.get(place)?.as_ref()?;
-        (record.seq == seq).then(|| record.clone())
+        let record = ring.records.get(place)?;
+        (seq != 0 && record.seq == seq).then(|| record.get(&target::paging()))
     })
 }
 

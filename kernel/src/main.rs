@@ -20,6 +20,7 @@ mod crash;
 mod debugger;
 mod devices;
 mod events;
+mod export;
 mod fault;
 mod faults;
 mod image;

@@ -27,6 +27,32 @@ macro_rules! registers {
             /// The names [`by_name`](Self::by_name) knows, in the order of the fields.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)* "gdtr", "idtr"];
 
+            /// How many [`words`](Self::words) there are.
+            pub const WORDS: usize = Self::NAMES.len() + 2;
+
+            /// All of them as words, in the order of [`NAMES`](Self::NAMES), each of the last two
+            /// followed by its limit.
+            pub fn words(&self) -> [u64; Self::WORDS] {
+                [
+                    $(u64::from(self.$name),)*
+                    self.gdtr.base,
+                    u64::from(self.gdtr.limit),
+                    self.idtr.base,
+                    u64::from(self.idtr.limit),
+                ]
+            }
+
+            /// The registers that have these [`words`](Self::words).
+            pub fn from_words(words: &[u64; Self::WORDS]) -> Registers {
+                let mut words = words.iter().copied();
+                let mut next = || words.next().unwrap_or(0);
+                Registers {
+                    $($name: next() as $kind,)*
+                    gdtr: TablePointer { base: next(), limit: next() as u16 },
+                    idtr: TablePointer { base: next(), limit: next() as u16 },
+                }
+            }
+
             /// The value of the register with this name, in lower case; of `gdtr` and `idtr`
             /// the base. `None` if there is no such name.
             pub fn by_name(&self, name: &str) -> Option<u64> {
@@ -163,6 +189,21 @@ mod tests {
             ("rsp", 0),
         ] {
             assert_eq!(registers.by_name(name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
+    fn words_are_in_the_order_of_the_names() {
+        let mut words = [0; Registers::WORDS];
+        for (number, word) in (1..).zip(&mut words) {
+            *word = number;
+        }
+        let registers = Registers::from_words(&words);
+        assert_eq!(registers.words(), words);
+        let last = Registers::NAMES.len() as u64 - 1;
+        for (number, name) in (1..).zip(Registers::NAMES) {
+            let word = if number > last { number + 1 } else { number };
+            assert_eq!(registers.by_name(name), Some(word), "{name}");
         }
     }
 

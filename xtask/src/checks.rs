@@ -10,16 +10,26 @@ use crate::project::Project;
 use crate::{built, docs, host, steps};
 
 /// The crates built for this machine; the kernel, the programs and the image builder have their own compiler.
-const HOST: [&str; 6] = [
+const HOST: [&str; 8] = [
     "machine",
     "symbolizer",
     "unwinder",
+    "exported",
+    "host",
     "shell",
     "xtask",
     "tests",
 ];
 /// Those whose tests boot nothing.
-const QUICK: [&str; 5] = ["machine", "symbolizer", "unwinder", "shell", "xtask"];
+const QUICK: [&str; 7] = [
+    "machine",
+    "symbolizer",
+    "unwinder",
+    "exported",
+    "host",
+    "shell",
+    "xtask",
+];
 
 /// How a step went.
 enum Went {

@@ -40,10 +40,10 @@ const FROM_RING_3: [u8; 3] = [3, 4, SYSTEM_CALL];
 
 /// Vectors with an IST stack: vector, IST slot (1-7) and what the stack is called.
 pub(crate) const IST_STACKS: [(u8, u8, &str); 4] = [
-    (8, 1, "IST1 #DF stack"),
-    (2, 2, "IST2 NMI stack"),
-    (18, 3, "IST3 #MC stack"),
-    (1, 4, "IST4 #DB stack"),
+    (8, 1, exported::IST_NAMES[0]),
+    (2, 2, exported::IST_NAMES[1]),
+    (18, 3, exported::IST_NAMES[2]),
+    (1, 4, exported::IST_NAMES[3]),
 ];
 
 /// A 16-byte interrupt gate. SDM, "64-Bit Mode IDT".
@@ -172,13 +172,8 @@ pub(crate) fn set_rsp0(top: u64) -> u64 {
     old.as_u64()
 }
 
-/// What [`set_rsp0`] writes to: name, first byte, how many.
-pub(crate) fn rsp0_places() -> [(&'static str, u64, u64); 2] {
-    [
-        ("RSP0 in the TSS", tss_place().0 + 4, 8),
-        ("stack for SYSCALL", entry::system_call_stack_place(), 8),
-    ]
-}
+/// Where RSP0 is in the TSS.
+pub(crate) const RSP0_OFFSET: u64 = 4;
 
 /// Where the TSS is, and its bytes.
 pub(crate) fn tss_place() -> (u64, u64) {

@@ -373,6 +373,38 @@ impl TrapFrame {
         }
     }
 
+    /// Its words as they lie in memory, lowest address first.
+    pub(crate) fn words(&self) -> [u64; size_of::<TrapFrame>() / 8] {
+        let TrapFrame {
+            r15,
+            r14,
+            r13,
+            r12,
+            r11,
+            r10,
+            r9,
+            r8,
+            rdi,
+            rsi,
+            rbp,
+            rbx,
+            rdx,
+            rcx,
+            rax,
+            vector,
+            error,
+            rip,
+            cs,
+            rflags,
+            rsp,
+            ss,
+        } = *self;
+        [
+            r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error,
+            rip, cs, rflags, rsp, ss,
+        ]
+    }
+
     /// A frame from its words as they lie in memory, lowest address first.
     pub(crate) fn from_words(words: [u64; size_of::<TrapFrame>() / 8]) -> TrapFrame {
         let [
@@ -437,7 +469,7 @@ pub(crate) fn iretq_address() -> u64 {
 }
 
 /// Where the stack that SYSCALL's entry switches to is kept.
-pub(super) fn system_call_stack_place() -> u64 {
+pub(crate) fn system_call_stack_place() -> u64 {
     &raw const ringwalk_system_call_rsp as u64
 }
 

@@ -6,6 +6,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use exported::Range;
+
 use super::pixels::{self, Surface};
 use crate::devices::serial;
 
@@ -16,10 +18,12 @@ const PAPER: [u8; 3] = [0x80, 0x10, 0x18];
 /// The next free row; reports follow each other down the screen.
 static ROW: AtomicUsize = AtomicUsize::new(0);
 
-/// What a report writes to beside the consoles: name, first byte, how many.
-pub(crate) fn places() -> [(&'static str, u64, u64); 1] {
-    let row = &raw const ROW;
-    [("the report's row", row as u64, size_of_val(&ROW) as u64)]
+/// What a report writes to beside the consoles: the number of its row.
+pub(crate) fn report_row() -> Range {
+    Range {
+        at: &raw const ROW as u64,
+        bytes: size_of_val(&ROW) as u64,
+    }
 }
 
 /// A writer for one report.

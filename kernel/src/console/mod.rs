@@ -5,7 +5,7 @@ mod emergency;
 mod pixels;
 mod screen;
 
-pub(crate) use emergency::{emergency, places};
+pub(crate) use emergency::{emergency, report_row};
 
 use bootloader_api::info::FrameBuffer;
 use shell::Sink;

@@ -22,8 +22,8 @@ pub(crate) use breakpoints::{arm_fatal, disarm_fatal};
 pub(crate) use recover::{Phase, Why, give_up, is_asked_for, is_possible, phase, take_message};
 pub(crate) use request::{Answer, Request, ask, give_turns};
 pub(crate) use stop::{
-    at, break_in, debug_exception, entered, is_stopped, leaving, nmi, refused, stop_asked_for,
-    stopped_in_ring_3, stopped_registers,
+    at, break_in, debug_exception, entered, exported, is_stopped, leaving, nmi, refused,
+    stop_asked_for, stopped_in_ring_3, stopped_registers,
 };
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -73,6 +73,11 @@ pub(crate) fn begin() -> Result<Stack, StackError> {
 /// Where the stack of the kernel's own thread stands while the debugger runs and nothing is stopped.
 pub(crate) fn world_rsp() -> u64 {
     WORLD_RSP.load(Ordering::Relaxed)
+}
+
+/// Where that is kept.
+pub(crate) fn world_rsp_place() -> u64 {
+    WORLD_RSP.as_ptr() as u64
 }
 
 /// Gives the processor to the debugger's thread for ever, unless the stop that is on record leads

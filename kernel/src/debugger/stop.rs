@@ -11,6 +11,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use exported::Record as _;
 use machine::{Registers, VirtAddr, vectors};
 use shell::{Before, DebugError, Moment, Pid, Stop, StopReason};
 
@@ -61,6 +62,9 @@ static ABORT_ENDS: AtomicBool = AtomicBool::new(false);
 static IS_STOPPED: AtomicBool = AtomicBool::new(false);
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static STOPPED: Lock<Option<Stopped>> = Lock::new("the stop", None);
+/// The same, for whoever looks from outside.
+static EXPORTED: Lock<exported::Stop> =
+    Lock::new("the stop as others see it", exported::Stop::ZERO);
 /// What the world was last let go with: put back when the CPU refuses it.
 static RESUMED: Lock<Option<Stopped>> = Lock::new("the stop before", None);
 /// RFLAGS.TF as the stepped thread has it, and what it steps over.
@@ -87,6 +91,25 @@ struct Stopped {
     pid: Pid,
     reason: StopReason,
     before: Option<Before>,
+}
+
+/// Where whoever looks from outside finds the stop.
+pub(crate) fn exported() -> u64 {
+    &raw const *EXPORTED.lock() as u64
+}
+
+fn export(stopped: Option<&Stopped>) {
+    *EXPORTED.lock() = match stopped {
+        None => exported::Stop::ZERO,
+        Some(stopped) => exported::Stop {
+            is_stopped: 1,
+            pid: stopped.pid.into(),
+            frame: stopped.frame.words(),
+            cr2: stopped.cr2,
+            cr3: stopped.cr3,
+            dr6: stopped.dr6,
+        },
+    };
 }
 
 /// Whether the world is stopped.
@@ -356,6 +379,7 @@ fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
         before,
     });
     IS_STOPPED.store(true, Ordering::Relaxed);
+    export(STOPPED.lock().as_ref());
     if let Some(root) = master::root() {
         master::load_root(root);
     }
@@ -369,6 +393,7 @@ fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
 pub(super) fn go(step: bool) -> Result<bool, DebugError> {
     let stopped = STOPPED.lock().take().ok_or(DebugError::NotStopped)?;
     IS_STOPPED.store(false, Ordering::Relaxed);
+    export(None);
     let mut frame = stopped.frame.clone();
     OWN_TF.store(frame.rflags & TF, Ordering::Relaxed);
     // A breakpoint on the instruction that comes next has been seen.
@@ -586,7 +611,9 @@ pub(super) fn set_register(name: &str, value: u64) -> Result<u64, DebugError> {
         "cr2" => &mut stopped.cr2,
         _ => return Err(DebugError::Refused("that register cannot be changed here")),
     };
-    Ok(core::mem::replace(place, value))
+    let old = core::mem::replace(place, value);
+    export(Some(stopped));
+    Ok(old)
 }
 
 fn is_on_own_stack(rsp: u64) -> bool {

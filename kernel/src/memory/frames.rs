@@ -100,6 +100,15 @@ pub(crate) fn init(regions: &MemoryRegions) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// For whoever looks from outside.
+pub(crate) fn exported() -> exported::FrameBooks {
+    with(|books| exported::FrameBooks {
+        at: (books.owners.as_ptr() as u64).wrapping_sub(physmap::offset()),
+        count: books.owners.len() as u64,
+    })
+    .unwrap_or_default()
+}
+
 impl Books {
     fn set(&mut self, index: usize, owner: Owner) {
         if let Some(byte) = self.owners.get_mut(index) {

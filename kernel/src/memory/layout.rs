@@ -10,8 +10,9 @@
 //!   slot 403  0xffff_c980_0000_0000  IST stacks: guard page + 32 KiB, a stride of 0x9000
 //! ```
 
-use machine::{PhysAddr, Rights, VirtAddr};
-use shell::{FrameOwner, Place, Region};
+use exported::{List, Record as _};
+use machine::{Rights, VirtAddr};
+use shell::{Place, Region};
 use spin::{Mutex, MutexGuard, Once};
 
 use super::{physmap, stacks};
@@ -50,20 +51,14 @@ struct Named {
 }
 
 /// What there should be in a region.
-#[derive(Clone, Copy)]
-pub(crate) enum Holds {
-    /// Frames of this owner.
-    Memory(FrameOwner),
-    /// All of RAM, in order.
-    Physmap,
-    /// A device.
-    Device,
-}
+pub(crate) use exported::Holds;
 
 static BUILDING: Mutex<heapless::Vec<Named, CAPACITY>> = Mutex::new(heapless::Vec::new());
 static REGIONS: Once<heapless::Vec<Region, CAPACITY>> = Once::new();
 /// In the order of the regions.
 static HELD: Once<heapless::Vec<Holds, CAPACITY>> = Once::new();
+/// All of it, for whoever looks from outside.
+static EXPORTED: Once<heapless::Vec<exported::Region, CAPACITY>> = Once::new();
 
 /// What pages with code must allow.
 pub(crate) const CODE: Rights = Rights {
@@ -97,6 +92,20 @@ pub(crate) fn finish() {
     named.sort_unstable_by_key(|named| named.region.first);
     REGIONS.call_once(|| named.iter().map(|named| named.region).collect());
     HELD.call_once(|| named.iter().map(|named| named.holds).collect());
+    EXPORTED.call_once(|| {
+        let regions = named.iter();
+        regions
+            .map(|named| exported::Region::new(&named.region, named.holds))
+            .collect()
+    });
+}
+
+/// Where whoever looks from outside finds the regions.
+pub(crate) fn exported() -> List {
+    EXPORTED.get().map_or(List::ZERO, |regions| List {
+        at: regions.as_ptr() as u64,
+        count: regions.len() as u64,
+    })
 }
 
 /// The named regions, sorted by address; empty until boot has finished building them.
@@ -113,15 +122,10 @@ pub(crate) fn place(va: VirtAddr) -> Place {
     let touches = |region: &Region| region.first.0 <= page | (PAGE - 1) && page <= region.last.0;
     let held = HELD.get().into_iter().flatten();
     let mut named = regions().iter().zip(held);
-    match named
-        .find(|(region, _)| touches(region))
-        .map(|(_, held)| held)
-    {
-        None => Place::Nothing,
-        Some(Holds::Memory(owner)) => Place::Memory(*owner),
-        Some(Holds::Physmap) => Place::Physmap(PhysAddr(va.0.wrapping_sub(physmap::offset()))),
-        Some(Holds::Device) => Place::Device,
-    }
+    let found = named.find(|(region, _)| touches(region));
+    found.map_or(Place::Nothing, |(_, held)| {
+        held.place(va, physmap::offset())
+    })
 }
 
 fn lock() -> MutexGuard<'static, heapless::Vec<Named, CAPACITY>> {

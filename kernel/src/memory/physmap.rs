@@ -15,12 +15,7 @@ use super::frames::{self, Owner};
 static OFFSET: AtomicU64 = AtomicU64::new(0);
 static RANGES: Once<Ranges> = Once::new();
 
-/// A physical range, `end` exclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PhysRange {
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-}
+pub(crate) use exported::PhysRange;
 
 /// What the firmware's memory map says, merged.
 #[derive(Default)]
@@ -134,6 +129,11 @@ pub(crate) fn set_framebuffer(start: PhysAddr, bytes: u64) {
         start: start.0,
         end: start.0.saturating_add(bytes),
     });
+}
+
+/// Where devices are, whatever the memory map says.
+pub(crate) fn devices() -> [PhysRange; 2] {
+    [DEVICES, FRAMEBUFFER.get().copied().unwrap_or_default()]
 }
 
 /// Whether the memory map, the PC's layout or the framebuffer makes this address a device's.

@@ -5,12 +5,14 @@
 
 use alloc::vec::Vec;
 
+use exported::{List, Record as _, Snapshot, SnapshotTable};
 use machine::{Captured, Met, PhysAddr, PhysMemory, capture};
 use shell::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject};
 
 use super::frames::{self, Owner};
 use super::physmap::{self, LiveMemory};
 use crate::devices::timer;
+use crate::lock::Lock;
 use crate::target;
 
 /// How many snapshots there may be.
@@ -27,7 +29,36 @@ pub(crate) struct LiveSnapshots {
 #[derive(Debug)]
 struct Kept {
     info: SnapshotInfo,
-    tables: Vec<Captured>,
+    tables: Vec<SnapshotTable>,
+}
+
+/// What there is, for whoever looks from outside.
+static EXPORTED: Lock<[Snapshot; MOST]> =
+    Lock::new("the list of snapshots", [Snapshot::ZERO; MOST]);
+
+/// Where that is.
+pub(crate) fn exported() -> List {
+    let exported = EXPORTED.lock();
+    List {
+        at: exported.as_ptr() as u64,
+        count: MOST as u64,
+    }
+}
+
+impl LiveSnapshots {
+    fn export(&self) {
+        let kept = self.kept.iter().map(|kept| {
+            let tables = List {
+                at: kept.tables.as_ptr() as u64,
+                count: kept.tables.len() as u64,
+            };
+            Snapshot::new(&kept.info, tables)
+        });
+        let all = kept.chain(core::iter::repeat(Snapshot::ZERO));
+        for (place, snapshot) in EXPORTED.lock().iter_mut().zip(all) {
+            *place = snapshot;
+        }
+    }
 }
 
 impl Snapshots for LiveSnapshots {
@@ -36,7 +67,7 @@ impl Snapshots for LiveSnapshots {
     }
 
     fn copy_of(&mut self, index: usize, frame: PhysAddr) -> Option<PhysAddr> {
-        Captured::copy_of(&self.kept.get(index)?.tables, frame)
+        SnapshotTable::copy_of(&self.kept.get(index)?.tables, frame)
     }
 
     fn take(
@@ -57,13 +88,11 @@ impl Snapshots for LiveSnapshots {
             .read_u64(root)
             .map_err(SnapshotError::Unreadable)?;
         let mut tables = list(root)?;
-        let count = match copy(&mut tables) {
-            Ok(count) => count,
-            Err(why) => {
-                give_back(&tables);
-                return Err(why);
-            }
-        };
+        if let Err(why) = copy(&mut tables) {
+            give_back(&tables);
+            return Err(why);
+        }
+        let count = tables.iter().filter(|table| table.copy != 0).count() as u64;
         let info = SnapshotInfo {
             name: name.clone(),
             root,
@@ -80,6 +109,7 @@ impl Snapshots for LiveSnapshots {
             give_back(&kept.tables);
             return Err(SnapshotError::TooMany(MOST));
         }
+        self.export();
         Ok(info)
     }
 
@@ -87,13 +117,15 @@ impl Snapshots for LiveSnapshots {
         let Some(index) = self.kept.iter().position(|kept| kept.info.name == name) else {
             return false;
         };
-        give_back(&self.kept.remove(index).tables);
+        let kept = self.kept.remove(index);
+        self.export();
+        give_back(&kept.tables);
         true
     }
 }
 
 /// Which frames there are to copy.
-fn list(root: PhysAddr) -> Result<Vec<Captured>, SnapshotError> {
+fn list(root: PhysAddr) -> Result<Vec<SnapshotTable>, SnapshotError> {
     let mut tables = Vec::new();
     capture(&mut LiveMemory, target::paging(), root, |frame, level| {
         match Captured::meet(&mut tables, frame, level) {
@@ -110,29 +142,34 @@ fn list(root: PhysAddr) -> Result<Vec<Captured>, SnapshotError> {
         }
         Ok(true)
     })?;
-    Ok(tables)
+    let mut list = Vec::new();
+    list.try_reserve_exact(tables.len())
+        .map_err(|_| SnapshotError::NoMemory)?;
+    list.extend(tables.iter().map(|table: &Captured| SnapshotTable {
+        frame: table.frame.0,
+        copy: 0,
+    }));
+    Ok(list)
 }
 
-/// Copies them, and says how many there are copies of: what is no RAM has none, and a look at
-/// it finds that out again.
-fn copy(tables: &mut [Captured]) -> Result<u64, SnapshotError> {
-    let mut count = 0;
+/// Copies them: what is no RAM has no copy, and a look at it finds that out again.
+fn copy(tables: &mut [SnapshotTable]) -> Result<(), SnapshotError> {
     for table in tables {
-        if !physmap::is_all_ram(table.frame, 4096) {
+        let frame = PhysAddr(table.frame);
+        if !physmap::is_all_ram(frame, 4096) {
             continue;
         }
         let copy = frames::take(Owner::Snapshot).ok_or(SnapshotError::NoMemory)?;
-        table.copy = Some(copy);
-        let copied = physmap::copy_table(table.frame, copy);
+        table.copy = copy.0;
+        let copied = physmap::copy_table(frame, copy);
         debug_assert!(copied, "both are RAM");
-        count += 1;
     }
-    Ok(count)
+    Ok(())
 }
 
-fn give_back(tables: &[Captured]) {
-    for copy in tables.iter().filter_map(|table| table.copy) {
-        let was_ours = frames::give_back(copy, Owner::Snapshot);
+fn give_back(tables: &[SnapshotTable]) {
+    for table in tables.iter().filter(|table| table.copy != 0) {
+        let was_ours = frames::give_back(PhysAddr(table.copy), Owner::Snapshot);
         debug_assert!(was_ours, "a copy belongs to its snapshot");
     }
 }

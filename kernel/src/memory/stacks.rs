@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use exported::{List, Places};
 use machine::{End, Level, Mapping, PageSize, PhysAddr, PhysMemory, VirtAddr};
 use shell::{OnStack, StackKind, StackPlace, StackState};
 
@@ -20,12 +21,9 @@ use crate::arch::descriptors;
 use crate::lock::Lock;
 use crate::target;
 
-/// A stack: `bottom` is its lowest mapped byte, `top` the address just above it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stack {
-    pub(crate) bottom: u64,
-    pub(crate) top: u64,
-}
+/// A stack: `bottom` is its lowest mapped byte, `top` the address just above it. And whether a
+/// place for one is taken.
+pub(crate) use exported::{Stack, StackSlot as Place};
 
 /// Why there is no new stack.
 #[derive(Clone, Copy, Debug)]
@@ -48,32 +46,24 @@ impl fmt::Display for StackError {
     }
 }
 
-/// Whether a place in the region is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Free,
-    Live,
-    /// Taken without a stack in it.
-    Reserved,
-}
-
-impl Place {
-    /// The shell's word for it.
-    pub(crate) fn state(self) -> StackState {
-        match self {
-            Place::Live => StackState::Live,
-            Place::Free => StackState::Free,
-            Place::Reserved => StackState::Reserved,
-        }
-    }
-}
-
-/// IST stacks there are.
-const IST_COUNT: u64 = descriptors::IST_STACKS.len() as u64;
 /// Places there may be: past the 4 GiB mark.
 const PLACES: usize = 1 << 16;
 /// What every byte of a kernel stack is before it is used.
-const UNUSED: u8 = 0xa5;
+pub(crate) const UNUSED: u8 = 0xa5;
+/// The places of kernel stacks.
+pub(crate) const KERNEL_PLACES: Places = Places {
+    base: KERNEL_STACKS,
+    stride: KERNEL_STACK_STRIDE,
+    bytes: KERNEL_STACK_BYTES,
+    count: PLACES as u64,
+};
+/// Those of the IST stacks.
+pub(crate) const IST_PLACES: Places = Places {
+    base: IST_STACKS,
+    stride: IST_STACK_STRIDE,
+    bytes: IST_STACK_BYTES,
+    count: descriptors::IST_STACKS.len() as u64,
+};
 
 struct Books {
     places: [Place; PLACES],
@@ -81,6 +71,16 @@ struct Books {
     end: usize,
     /// No place below this one is free.
     lowest: usize,
+}
+
+/// For whoever looks from outside: a byte for each place, and the word with the end.
+pub(crate) fn exported() -> (List, u64) {
+    let books = BOOKS.lock();
+    let slots = List {
+        at: books.places.as_ptr() as u64,
+        count: PLACES as u64,
+    };
+    (slots, &raw const books.end as u64)
 }
 
 static BOOKS: Lock<Books> = Lock::new(
@@ -207,11 +207,7 @@ pub(crate) fn map_ist_stack(tables: &mut Tables, index: u64) -> Result<Stack, St
 
 /// Where the IST stack with this index is.
 pub(crate) fn ist_stack(index: u64) -> Stack {
-    let bottom = IST_STACKS + index * IST_STACK_STRIDE + PAGE;
-    Stack {
-        bottom,
-        top: bottom + IST_STACK_BYTES,
-    }
+    IST_PLACES.stack(index).unwrap_or_default()
 }
 
 /// The stack that holds an address, or ends right where it points. Takes no lock: it goes by the
@@ -227,12 +223,8 @@ pub(crate) fn guarded_by(address: u64) -> Option<OnStack> {
 }
 
 fn on_stack(address: u64) -> Option<OnStack> {
-    let place = |base: u64, stride: u64, count: u64| {
-        let number = address.checked_sub(base)? / stride;
-        (number < count).then_some(number)
-    };
-    if let Some(number) = place(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64) {
-        let Stack { bottom, top } = at_place(usize::try_from(number).ok()?);
+    if let Some((number, _)) = KERNEL_PLACES.find(address) {
+        let Stack { bottom, top } = KERNEL_PLACES.stack(number)?;
         return Some(OnStack {
             name: "kernel stack",
             number: Some(number),
@@ -240,7 +232,7 @@ fn on_stack(address: u64) -> Option<OnStack> {
             top: VirtAddr(top),
         });
     }
-    let index = place(IST_STACKS, IST_STACK_STRIDE, IST_COUNT)?;
+    let (index, _) = IST_PLACES.find(address)?;
     let (_, _, name) = descriptors::IST_STACKS.get(usize::try_from(index).ok()?)?;
     let Stack { bottom, top } = ist_stack(index);
     Some(OnStack {
@@ -253,13 +245,7 @@ fn on_stack(address: u64) -> Option<OnStack> {
 
 /// Which stack's place an address is in; whose it is the caller may know.
 pub(crate) fn place_at(address: u64) -> Option<StackPlace> {
-    let in_region = |base: u64, stride: u64, count: u64| {
-        let offset = address.checked_sub(base)?;
-        let number = offset / stride;
-        (number < count).then_some((number, offset % stride < PAGE))
-    };
-    let kernel = in_region(KERNEL_STACKS, KERNEL_STACK_STRIDE, PLACES as u64);
-    if let Some((number, is_guard)) = kernel {
+    if let Some((number, is_guard)) = KERNEL_PLACES.find(address) {
         let index = usize::try_from(number).ok()?;
         let state = place(index).map_or(StackState::Free, |(_, place)| place.state());
         return Some(StackPlace {
@@ -270,7 +256,7 @@ pub(crate) fn place_at(address: u64) -> Option<StackPlace> {
             owner: None,
         });
     }
-    let (index, is_guard) = in_region(IST_STACKS, IST_STACK_STRIDE, IST_COUNT)?;
+    let (index, is_guard) = IST_PLACES.find(address)?;
     Some(StackPlace {
         kind: StackKind::Ist,
         number: index + 1,
@@ -308,11 +294,7 @@ fn master_tables() -> Option<Tables> {
 }
 
 fn at_place(place: usize) -> Stack {
-    let bottom = KERNEL_STACKS + place as u64 * KERNEL_STACK_STRIDE + PAGE;
-    Stack {
-        bottom,
-        top: bottom + KERNEL_STACK_BYTES,
-    }
+    KERNEL_PLACES.stack(place as u64).unwrap_or_default()
 }
 
 fn take_place(what: Place) -> Result<usize, StackError> {

@@ -4,8 +4,7 @@ use heapless::{String, Vec};
 use machine::transition::Need;
 use machine::{PhysAddr, Raised, Registers, VirtAddr};
 use shell::{
-    Exit, Pid, ProcessError, ProcessInfo, ProcessState, Processes, Program, Rsp0, Spoil, Start,
-    Switches,
+    Exit, Pid, ProcessError, ProcessInfo, Processes, Program, Rsp0, Spoil, Start, Switches,
 };
 
 use super::{KERNEL, MOST_ARGUMENTS, NOBODY, Process, State, needs, ramdisk, spoil, table};
@@ -78,15 +77,6 @@ impl Processes for LiveProcesses {
             State::Dead(_) => TrapFrame::default(),
             _ => saved_frame(process),
         };
-        let state = match process.state {
-            State::Running => ProcessState::Running,
-            State::Ready => ProcessState::Ready,
-            State::Sleeping(_) => ProcessState::Sleeping,
-            State::Waiting => ProcessState::Waiting,
-            State::Reading => ProcessState::Reading,
-            State::Writing => ProcessState::BlockedOnOutput,
-            State::Dead(how) => ProcessState::Dead(how),
-        };
         let is_dead = matches!(process.state, State::Dead(_));
         let stack = process.stack;
         Some(ProcessInfo {
@@ -97,8 +87,8 @@ impl Processes for LiveProcesses {
             } else {
                 process.parent
             },
-            name: process.name.clone(),
-            state,
+            name: process.name.string(),
+            state: process.state.into(),
             root: process
                 .space
                 .as_ref()

@@ -49,7 +49,7 @@ fn bury(pid: u32, how: Exit) {
     let mut table = table();
     let parent = match table.get(pid) {
         Some(process) => {
-            process.state = State::Dead(how);
+            process.state = State::Dead(how.into());
             let spoiled = process.spoiled.take();
             if let Some(space) = process.space.take() {
                 if let Some(spoiled) = spoiled {
@@ -100,7 +100,7 @@ pub(crate) fn reap(pid: u32) -> Result<Exit, ProcessError> {
     stacks::free_kernel_stack(process.stack);
     events::record(Kind::Reap, u64::from(pid), 0);
     match process.state {
-        State::Dead(how) => Ok(how),
+        State::Dead(how) => Ok(how.into()),
         _ => Err(ProcessError::Alive),
     }
 }

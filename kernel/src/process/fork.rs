@@ -26,14 +26,17 @@ pub(super) fn fork(frame: &TrapFrame) -> Result<u32, ProcessError> {
         // Its writable pages may be cached as such, also where the copy was given up half-way.
         master::load_root(root);
         process.user.save();
-        (
-            copy?,
-            process.user.clone(),
-            process.name.clone(),
-            process.next_map,
-        )
+        (copy?, process.user.clone(), process.name, process.next_map)
     };
     let mut child = frame.clone();
     child.rax = 0;
-    spawn::finish(space, parent, &name, &child, user, next_map, Kind::Fork)
+    spawn::finish(
+        space,
+        parent,
+        name.text(),
+        &child,
+        user,
+        next_map,
+        Kind::Fork,
+    )
 }

@@ -35,11 +35,12 @@ mod user_memory;
 pub(crate) use ability::LiveProcesses;
 pub(crate) use exit::{die_of_fault, kill, reap};
 pub(crate) use leave::{bad_frame, first_return, leave};
+pub(crate) use needs::switch;
 pub(crate) use program::{stack_guarded_by, stack_holding, unwind_tables, who};
 pub(crate) use ramdisk::init as init_ramdisk;
 pub(crate) use schedule::{current_pid, give_up, is_any, preempt, run_one, run_others};
 pub(crate) use space::{COPY_ON_WRITE, Space};
-pub(crate) use spawn::{MOST_ARGUMENTS, spawn};
+pub(crate) use spawn::{MOST_ARGUMENTS, STACK_BYTES, STACK_TOP, spawn};
 pub(crate) use stack_list::place;
 pub(crate) use syscall::system_call;
 
@@ -47,8 +48,9 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use exported::{List, Name};
 use heapless::String;
-use shell::{Exit, Start};
+use shell::Start;
 use spin::MutexGuard;
 
 use crate::arch::user::UserState;
@@ -60,41 +62,31 @@ pub(crate) const MOST: usize = 64;
 /// The largest pid; they are not used twice before this many.
 const LAST_PID: u32 = (1 << 31) - 1;
 /// The parent of processes that nobody will wait for: they vanish when they die.
-const NOBODY: u32 = u32::MAX;
+const NOBODY: u32 = exported::Process::NOBODY;
 /// The pid of the kernel's own thread, which runs the shell.
 pub(crate) const KERNEL: u32 = 0;
 
 /// What a process is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// In ring 3, or on its way there.
-    Running,
-    /// Waits for the processor.
-    Ready,
-    /// Until this timer tick.
-    Sleeping(u64),
-    /// For a child to die.
-    Waiting,
-    /// For a line of input.
-    Reading,
-    /// For room in its output.
-    Writing,
-    /// Over; remembered until somebody asks how it ended.
-    Dead(Exit),
-}
+pub(crate) use exported::State;
 
-/// A process.
+/// A process. What comes first is read from outside as an [`exported::Process`].
+#[repr(C)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) parent: u32,
-    pub(crate) name: String<32>,
-    pub(crate) state: State,
-    /// `None` once dead.
-    space: Option<Space>,
+    pub(crate) name: Name,
+    /// The root of its space, kept when that is gone.
+    root: u64,
     /// Kept while dead until somebody else frees it: it dies on it.
     stack: Stack,
     /// Where its kernel stack stands while it does not run.
     kernel_rsp: u64,
+    /// The stack for entries from ring 3: the top of that, if it was not spoiled.
+    rsp0: u64,
+    ticks: u64,
+    pub(crate) state: State,
+    /// `None` once dead.
+    space: Option<Space>,
     user: UserState,
     /// It has not been in ring 3 yet, and how it shall get there.
     is_new: bool,
@@ -104,18 +96,47 @@ pub(crate) struct Process {
     spoiled: Option<Box<spoil::Spoiled>>,
     /// Where the next `map` goes.
     next_map: u64,
-    ticks: u64,
     output: VecDeque<u8>,
     input: VecDeque<u8>,
     input_ended: bool,
 }
 
+macro_rules! same_offsets {
+    ($($field:ident)*) => {$(
+        const _: () = assert!(
+            core::mem::offset_of!(Process, $field)
+                == core::mem::offset_of!(exported::Process, $field)
+        );
+    )*};
+}
+
+same_offsets! { pid parent name root stack kernel_rsp rsp0 ticks state }
+
 impl Process {
-    /// The stack for entries from ring 3.
-    fn rsp0(&self) -> u64 {
-        let spoiled = self.spoiled.as_ref().and_then(|spoiled| spoiled.rsp0);
-        spoiled.unwrap_or(self.stack.top)
+    /// What others may read.
+    fn exported(&self) -> exported::Process {
+        exported::Process {
+            pid: self.pid,
+            parent: self.parent,
+            name: self.name,
+            root: self.root,
+            stack: self.stack,
+            kernel_rsp: self.kernel_rsp,
+            rsp0: self.rsp0,
+            ticks: self.ticks,
+            state: self.state,
+        }
     }
+}
+
+/// For whoever looks from outside: the slots of the table, and who runs.
+pub(crate) fn exported() -> (List, u64) {
+    let table = TABLE.lock();
+    let slots = List {
+        at: table.slots.as_ptr() as u64,
+        count: table.slots.len() as u64,
+    };
+    (slots, core::ptr::from_ref(schedule::current_place()) as u64)
 }
 
 /// Bytes of output kept for whoever takes them out.
@@ -204,7 +225,7 @@ impl Table {
 
 /// The name of the program that a process runs, dead ones included.
 pub(crate) fn program_of(pid: u32) -> Option<String<32>> {
-    table().get(pid).map(|process| process.name.clone())
+    table().get(pid).map(|process| process.name.string())
 }
 
 /// Whether the list can be looked at: not while somebody was stopped in the middle of changing it.

@@ -15,7 +15,7 @@ pub(crate) fn who() -> Option<(u32, heapless::String<32>)> {
         return None;
     }
     let mut table = TABLE.try_lock()?;
-    Some((pid, table.get(pid)?.name.clone()))
+    Some((pid, table.get(pid)?.name.string()))
 }
 
 /// The stack of the program, if an address is on it.
@@ -43,6 +43,6 @@ fn stack() -> OnStack {
 /// The unwind tables of the program that ring 3 was in.
 pub(crate) fn unwind_tables() -> Option<unwinder::Image<'static>> {
     let mut table = TABLE.try_lock()?;
-    let name = &table.get(current_pid())?.name;
-    elf::unwind_tables(ramdisk::program(name)?.content)
+    let name = table.get(current_pid())?.name;
+    elf::unwind_tables(ramdisk::program(name.text())?.content)
 }

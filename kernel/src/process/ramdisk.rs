@@ -2,6 +2,7 @@
 //!
 //! An index is named `symbols/NAME`; everything else is a program.
 
+use exported::List;
 use spin::Once;
 
 static ARCHIVE: Once<&'static [u8]> = Once::new();
@@ -25,6 +26,15 @@ pub(crate) fn init(start: u64, bytes: u64) {
         // its frames are marked as the ramdisk's, and nobody writes to them.
         unsafe { core::slice::from_raw_parts(pointer, bytes) }
     });
+}
+
+/// For whoever looks from outside: the bytes of the archive.
+pub(crate) fn exported() -> List {
+    let archive = ARCHIVE.get().copied().unwrap_or_default();
+    List {
+        at: archive.as_ptr() as u64,
+        count: archive.len() as u64,
+    }
 }
 
 /// Every file, in the archive's order. An archive that is damaged ends where the damage is.

@@ -178,7 +178,7 @@ fn incoming(table: &mut Table, pid: u32) -> Option<(u64, Option<machine::PhysAdd
     let process = table.get(pid)?;
     process.state = State::Running;
     let root = process.space.as_ref()?.root();
-    Some((process.kernel_rsp, Some(root), Some(process.rsp0())))
+    Some((process.kernel_rsp, Some(root), Some(process.rsp0)))
 }
 
 /// Saves what the thread that goes has in the processor; where its stack pointer goes.

@@ -5,7 +5,8 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use heapless::{String, Vec};
+use exported::Name;
+use heapless::Vec;
 use shell::{ProcessError, Start};
 
 use super::elf::{self, LoadError};
@@ -94,29 +95,25 @@ pub(super) fn finish(
         }
     };
     let kernel_rsp = switch::prepare(stack, frame);
-    let mut short = String::new();
-    for character in name.chars() {
-        if short.push(character).is_err() {
-            break;
-        }
-    }
     let mut table = table();
     let pid = table.new_pid();
     let process = Box::new(Process {
         pid,
         parent,
-        name: short,
-        state: State::Ready,
-        space: Some(space),
+        name: Name::new(name),
+        root,
         stack,
         kernel_rsp,
+        rsp0: stack.top,
+        ticks: 0,
+        state: State::Ready,
+        space: Some(space),
         user,
         is_new: true,
         start: Start::default(),
         is_held: false,
         spoiled: None,
         next_map,
-        ticks: 0,
         output: VecDeque::with_capacity(OUTPUT),
         input: VecDeque::with_capacity(INPUT),
         input_ended: false,

@@ -23,8 +23,6 @@ pub(super) struct Spoiled {
     changes: Vec<Change, 8>,
     /// Copies of shared tables, which are its alone.
     tables: Vec<PhysAddr, 24>,
-    /// RSP0, if it is not the top of its kernel stack.
-    pub(super) rsp0: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -45,7 +43,7 @@ pub(super) fn spoil(pid: u32, what: Spoil) -> Result<(), ProcessError> {
     let root = process.space.as_ref().ok_or(ProcessError::Dead)?.root();
     let spoiled = process.spoiled.get_or_insert_with(Default::default);
     match what {
-        Spoil::Rsp0(value) => spoiled.rsp0 = Some(value.0),
+        Spoil::Rsp0(value) => process.rsp0 = value.0,
         Spoil::Entry {
             va,
             level,

@@ -1,0 +1,60 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use lexopt::prelude::{Long, Short, Value, ValueExt as _};
+
+/// What to look at.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// A dump in a file.
+    Dump(PathBuf),
+    /// Whoever answers at standard input.
+    Conversation,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Options {
+    /// To say how it is used.
+    Help,
+    /// To run commands.
+    Run { from: From, commands: Vec<String> },
+}
+
+pub(crate) const HELP: &str = "\
+The kernel's own commands, on a dump of a guest's memory.
+
+usage: rw --core FILE [-c COMMAND]...
+
+  --core FILE      what QEMU's `dump-guest-memory FILE` wrote
+  -c COMMAND       a command, such as `walk 0x401000 1`; without any, they are read from
+                   standard input, a line each
+  --conversation   what GDB's side of this program uses
+
+Commands that only look work as in the kernel's shell: walk, map, diff, check, ps, stacks, frame,
+frames, events, faults, roots, x, sym, bt, cr, regs, gdt, idt, tss. Two more: `iret [PID]` and
+`switch PID` stand for `check iret` and `check switch`; without a PID, `iret` is about the frame
+that is to be popped next.
+";
+
+pub(crate) fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Options> {
+    let mut from = None;
+    let mut commands = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("core") => from = Some(From::Dump(parser.value()?.into())),
+            Long("conversation") => from = Some(From::Conversation),
+            Short('c') => commands.push(parser.value()?.string()?),
+            Long("help") | Short('h') => return Ok(Options::Help),
+            Value(value) => bail!(
+                "what is {}? a command follows -c; --help says more",
+                value.display()
+            ),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let from = from.context("which kernel? --core FILE names a dump of its memory")?;
+    Ok(Options::Run { from, commands })
+}

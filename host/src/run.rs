@@ -1,0 +1,156 @@
+//! Running commands, and showing what they print.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, Write as _};
+
+use shell::framing::Line;
+use shell::{Key, Shell, Sink, Terminal};
+
+use crate::conversation::Conversation;
+use crate::dump::Dump;
+use crate::memory::Memory;
+use crate::options::{From, HELP, Options};
+use crate::outside::Outside;
+use crate::source::Source;
+
+/// Does what was asked; whether all of it went well.
+pub(crate) fn run(options: Options) -> anyhow::Result<bool> {
+    let (from, commands) = match options {
+        Options::Help => {
+            print!("{HELP}");
+            return Ok(true);
+        }
+        Options::Run { from, commands } => (from, commands),
+    };
+    match from {
+        From::Dump(path) => {
+            let mut out = |line: &str| println!("{line}");
+            let source = Dump::open(&path)?;
+            let mut session = Session::new(Box::new(source))?;
+            match commands.is_empty() {
+                true => {
+                    let mut all_well = true;
+                    for line in std::io::stdin().lock().lines() {
+                        all_well &= session.command(&line?, &mut out);
+                    }
+                    Ok(all_well)
+                }
+                false => Ok(session.all(&commands, &mut out)),
+            }
+        }
+        From::Conversation => Ok(converse(&commands)),
+    }
+}
+
+/// Everything that is to be shown goes to GDB, errors too.
+fn converse(commands: &[String]) -> bool {
+    let mut out = |line: &str| println!("|{line}");
+    let is_well = match Session::new(Box::new(Conversation::new())) {
+        Ok(mut session) => session.all(commands, &mut out),
+        Err(why) => {
+            out(&format!("rw: {why:#}"));
+            false
+        }
+    };
+    println!("end");
+    let _ = std::io::stdout().flush();
+    is_well
+}
+
+/// A kernel, and a shell that looks at it.
+struct Session {
+    kernel: Outside,
+    shell: Box<Shell>,
+    wire: Wire,
+}
+
+impl Session {
+    fn new(source: Box<dyn Source>) -> anyhow::Result<Session> {
+        let kernel = Outside::look(Memory::new(source))?;
+        let mut shell = Box::new(Shell::new());
+        shell.lend(Box::leak(vec![0; ROOM].into_boxed_slice()));
+        let mut session = Session {
+            kernel,
+            shell,
+            wire: Wire::default(),
+        };
+        session.send("framing on");
+        Ok(session)
+    }
+
+    fn send(&mut self, line: &str) -> String {
+        self.wire.sent.clear();
+        let keys = line.chars().map(Key::Char).chain([Key::Enter]);
+        self.wire.keys.extend(keys);
+        self.shell.run(&mut self.kernel, &mut self.wire);
+        std::mem::take(&mut self.wire.sent)
+    }
+
+    /// Runs each line, also behind one that failed; whether all went well.
+    fn all(&mut self, lines: &[String], out: &mut dyn FnMut(&str)) -> bool {
+        let mut all_well = true;
+        for line in lines {
+            all_well &= self.command(line, out);
+        }
+        all_well
+    }
+
+    /// Runs a line, and shows what it prints; whether it went well.
+    fn command(&mut self, line: &str, out: &mut dyn FnMut(&str)) -> bool {
+        let line = match self.kernel.in_full(line) {
+            Ok(line) => line,
+            Err(why) => {
+                out(&format!("rw: {why:#}"));
+                return false;
+            }
+        };
+        let mut is_well = true;
+        for framed in self.send(&line).lines().map(Line::parse) {
+            match framed {
+                Line::Output(text) => out(text),
+                Line::Error(text) => {
+                    is_well = false;
+                    out(text);
+                }
+                _ => {}
+            }
+        }
+        for note in self.kernel.notes() {
+            out(&format!("note: {note}"));
+        }
+        if let Some(trouble) = self.kernel.trouble() {
+            out(&format!("note: {trouble}"));
+        }
+        is_well
+    }
+}
+
+/// What filters of pipes may use: as much as the kernel's have.
+const ROOM: usize = 517 << 10;
+
+/// Keys in, text out.
+#[derive(Default)]
+struct Wire {
+    keys: VecDeque<Key>,
+    sent: String,
+}
+
+impl Terminal for Wire {
+    fn key(&mut self) -> Option<Key> {
+        self.keys.pop_front()
+    }
+
+    fn write(&mut self, sink: Sink, text: &str) {
+        if matches!(sink, Sink::All | Sink::Wire) {
+            self.sent.push_str(text);
+        }
+    }
+
+    fn interrupted(&mut self) -> bool {
+        false
+    }
+
+    fn size(&self) -> (u16, u16) {
+        (80, 24)
+    }
+}
