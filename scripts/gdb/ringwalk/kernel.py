@@ -1,0 +1,165 @@
+"""Which kernel it is, and where it is: asked from the machine, never assumed.
+
+The kernel file is linked at 0, and the bootloader puts it where there is room. Two things say where:
+
+- once it has loaded its IDT, the gate of vector 0 names `ringwalk_stubs`;
+- before that, the start of one of the 256 upper slots of the PML4 has its ELF header.
+
+Either answer is believed only if the header is there with the build id of the file. Before the image
+is in memory nothing can be asked, so `wait` sets a hardware breakpoint at the entry of an image in the
+slot that this kernel asks the bootloader for, and asks once it is hit.
+"""
+
+import os
+import struct
+
+import gdb
+
+from . import machine
+from .elf import Broken, Elf
+from .prefix import Command, Failure
+
+UPPER_HALF = 0xFFFF_8000_0000_0000
+SLOT = 1 << 39
+# Enough for the ELF header, the program headers and the build id.
+HEADER = 1024
+# What the kernel asks its bootloader for, as a symbol: `dynamic_range_start`.
+WISH = "ringwalk_wished_base"
+
+
+class Kernel:
+    """A kernel file, and where it lies in memory once that is known."""
+
+    def __init__(self, path):
+        self.path = path
+        self.elf = Elf.open(path)
+        self.build_id = self.elf.build_id()
+        self.symbols = self.elf.symbols()
+        self.base = None
+
+    def address(self, name):
+        """Where a symbol is in memory."""
+        if self.base is None:
+            raise Failure("the kernel is not in memory yet (rw kernel waits for it)")
+        if name not in self.symbols:
+            raise Failure(f"{self.path} has no symbol {name}")
+        return self.base + self.symbols[name]
+
+    def is_at(self, base):
+        """Whether this kernel's headers are at an address, and with which build id."""
+        header = machine.read(base, HEADER)
+        try:
+            return header is not None and Elf(header).build_id() == self.build_id
+        except (Broken, struct.error):
+            return False
+
+    def ask(self):
+        """Where the kernel is, by what is in the machine now; `None` if nothing says so."""
+        for base in self.candidates():
+            if base % machine.PAGE == 0 and self.is_at(base):
+                return base
+        return None
+
+    def candidates(self):
+        """Addresses the kernel may be at, the likely ones first."""
+        if self.base is not None:
+            yield self.base
+        # The gate of vector 0: SDM, "64-Bit Mode IDT". Its offset is in three pieces.
+        idt, limit = machine.table("IDT")
+        gate = machine.read(idt, 16) if limit >= 15 and idt >= UPPER_HALF else None
+        if gate is not None:
+            low, _, middle, high = struct.unpack_from("<HIHI", gate)
+            yield (low | middle << 16 | high << 32) - self.symbols["ringwalk_stubs"]
+        if machine.register("cr4") & 0x20:
+            for slot in range(256):
+                yield UPPER_HALF + slot * SLOT
+
+
+KERNEL = None
+
+
+def get():
+    """The kernel file: `RINGWALK_KERNEL`, or the one that `cargo xtask` has built."""
+    global KERNEL
+    if KERNEL is None:
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+        path = os.environ.get("RINGWALK_KERNEL") or os.path.join(root, "target/ringwalk-kernel.elf")
+        try:
+            KERNEL = Kernel(path)
+        except Broken as why:
+            raise Failure(f"{why} (cargo xtask build makes it; RINGWALK_KERNEL names another)") from None
+    return KERNEL
+
+
+def load_symbols(kernel, base):
+    """Tells GDB where the file's code is; breakpoints that were waiting for it are set now."""
+    if kernel.base == base:
+        return
+    kernel.base = base
+    gdb.execute(f'symbol-file -o {base:#x} "{kernel.path}"', to_string=True)
+
+
+def wait(kernel):
+    """Lets the machine go until the image is in memory: to the kernel's first instruction."""
+    if WISH not in kernel.symbols:
+        raise Failure(f"{kernel.path} does not say where it asks to be ({WISH})")
+    entry = kernel.symbols[WISH] + kernel.elf.entry
+    stop = gdb.Breakpoint(f"*{entry:#x}", gdb.BP_HARDWARE_BREAKPOINT, internal=True)
+    stop.silent = True
+    try:
+        gdb.execute("continue", to_string=True)
+    finally:
+        stop.delete()
+
+
+class Find(Command):
+    """Find the kernel in the machine and load its symbols where it is.
+
+    rw kernel
+
+If it is not in memory yet, the machine runs until it is, and stops at the kernel's first instruction."""
+
+    name = "kernel"
+    kind = gdb.COMMAND_FILES
+
+    def run(self, words):
+        if words:
+            raise Failure(f"what is `{words[0]}`?")
+        find()
+
+
+def find():
+    """`rw kernel`."""
+    machine.need()
+    kernel = get()
+    base = kernel.ask()
+    if base is None:
+        gdb.write("waiting for the kernel to be loaded; Ctrl-C gives up\n")
+        gdb.flush()
+        wait(kernel)
+        base = kernel.ask()
+        if base is None:
+            raise Failure(f"the machine stopped, and {kernel.path} (build {kernel.build_id[:12]}) is not in its memory")
+    load_symbols(kernel, base)
+    gdb.write(f"kernel build {kernel.build_id[:12]} at {base:#x}\n")
+
+
+def begin():
+    """What `source ringwalk.gdb` does about the kernel: connects, finds it, shows where it stands."""
+    try:
+        kernel = get()
+        # Without a file GDB warns that it cannot tell which program this is.
+        gdb.execute(f'exec-file "{kernel.path}"', to_string=True)
+        if not machine.is_connected():
+            place = os.environ.get("RINGWALK_GDB", "localhost:1234")
+            try:
+                gdb.execute(f"target remote {place}", to_string=True)
+            except gdb.error as why:
+                raise Failure(f"no machine at {place} ({str(why).splitlines()[-1]}); start QEMU with -gdb tcp::1234 -S, or cargo xtask run --gdb") from None
+        find()
+        gdb.execute("frame", False)
+    except Failure as why:
+        gdb.write(f"ringwalk: {why}\n", gdb.STDERR)
+
+
+Find()

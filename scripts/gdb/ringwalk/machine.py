@@ -1,0 +1,89 @@
+"""The machine behind GDB: QEMU's monitor, registers GDB does not know, memory by physical address."""
+
+import contextlib
+import re
+
+import gdb
+
+from .prefix import Failure
+
+PAGE = 4096
+
+
+def is_connected():
+    """Whether GDB talks to a machine."""
+    target = gdb.selected_inferior().connection
+    return target is not None and target.type in ("remote", "extended-remote")
+
+
+def need():
+    """Refuses to go on without a machine."""
+    if not is_connected():
+        raise Failure("GDB is not connected to a machine (target remote localhost:1234)")
+
+
+def is_stopped():
+    """Whether the machine stands still, so that it can be asked."""
+    thread = gdb.selected_thread()
+    return thread is not None and thread.is_valid() and thread.is_stopped()
+
+
+def monitor(line):
+    """A line for QEMU's monitor, and what it prints."""
+    return gdb.execute("monitor " + line, to_string=True)
+
+
+def packet(text):
+    """A packet of GDB's protocol, sent as it is; the answer."""
+    said = gdb.execute("maintenance packet " + text, to_string=True)
+    found = re.search(r'^received: "(.*)"', said, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def register(name):
+    """A register as a number without a sign."""
+    try:
+        return int(gdb.selected_frame().read_register(name)) & (2**64 - 1)
+    except (gdb.error, ValueError) as why:
+        raise Failure(f"no register {name}: {why}") from None
+
+
+def newest():
+    """Selects the innermost frame, whose registers are the processor's."""
+    gdb.newest_frame().select()
+
+
+def table(name):
+    """Base and limit of `IDT` or `GDT`, which GDB's register set lacks."""
+    found = re.search(rf"^{name}= *([0-9a-f]+) ([0-9a-f]+)", monitor("info registers"), re.MULTILINE)
+    if not found:
+        raise Failure(f"QEMU's monitor does not say where the {name} is")
+    return int(found.group(1), 16), int(found.group(2), 16)
+
+
+def read(address, count):
+    """Bytes at a virtual address, through the tables in use; `None` if not all of them are mapped."""
+    try:
+        return bytes(gdb.selected_inferior().read_memory(address, count))
+    except gdb.MemoryError:
+        return None
+
+
+@contextlib.contextmanager
+def physical():
+    """While it lasts, QEMU takes GDB's addresses for physical ones."""
+    if packet("Qqemu.PhyMemMode:1") != "OK":
+        raise Failure("this QEMU cannot read by physical address (Qqemu.PhyMemMode)")
+    # What GDB keeps of memory it has read is by address, whatever the address meant then.
+    gdb.execute("maintenance flush dcache", to_string=True)
+    try:
+        yield
+    finally:
+        packet("Qqemu.PhyMemMode:0")
+        gdb.execute("maintenance flush dcache", to_string=True)
+
+
+def read_physical(address, count):
+    """Bytes at a physical address; `None` if there is no memory."""
+    with physical():
+        return read(address, count)
