@@ -11,8 +11,8 @@ use heapless::{String, Vec};
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
 
+use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
-use crate::arch::{cpu, snapshot};
 use crate::backtrace::Backtrace;
 use crate::lock::Lock;
 use crate::memory::physmap::LiveMemory;
@@ -90,7 +90,10 @@ pub(crate) fn get(seq: u64) -> Option<FaultRecord> {
 }
 
 fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
-    let registers = registers(frame, cr2);
+    let registers = Registers {
+        cr2,
+        ..frame.registers()
+    };
     let root = PhysAddr(registers.cr3);
     let paging = target::paging();
     let (pid, name) = process::who().unwrap_or_default();
@@ -119,34 +122,6 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
 /// The stack in whose guard page an address is.
 fn guard(address: u64) -> Option<OnStack> {
     stacks::guarded_by(address).or_else(|| process::stack_guarded_by(address))
-}
-
-/// The interrupted code's registers; those that a trap does not save are what they are.
-fn registers(frame: &TrapFrame, cr2: u64) -> Registers {
-    Registers {
-        rax: frame.rax,
-        rbx: frame.rbx,
-        rcx: frame.rcx,
-        rdx: frame.rdx,
-        rsi: frame.rsi,
-        rdi: frame.rdi,
-        rbp: frame.rbp,
-        rsp: frame.rsp,
-        r8: frame.r8,
-        r9: frame.r9,
-        r10: frame.r10,
-        r11: frame.r11,
-        r12: frame.r12,
-        r13: frame.r13,
-        r14: frame.r14,
-        r15: frame.r15,
-        rip: frame.rip,
-        rflags: frame.rflags,
-        cs: frame.cs as u16,
-        ss: frame.ss as u16,
-        cr2,
-        ..snapshot::registers()
-    }
 }
 
 /// What stands at RIP, as far as it can be read.

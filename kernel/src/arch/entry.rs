@@ -14,7 +14,9 @@
 
 use core::arch::global_asm;
 
-use super::descriptors;
+use machine::Registers;
+
+use super::{descriptors, snapshot};
 
 /// The registers at the moment of a trap, as they lie on the stack.
 #[repr(C)]
@@ -449,6 +451,35 @@ impl TrapFrame {
             rflags,
             rsp,
             ss,
+        }
+    }
+
+    /// The interrupted code's registers; those that a trap does not save are what they are now.
+    pub(crate) fn registers(&self) -> Registers {
+        // The upper bits of a pushed selector mean nothing.
+        let low = |value: u64| (value & 0xffff) as u16;
+        Registers {
+            rax: self.rax,
+            rbx: self.rbx,
+            rcx: self.rcx,
+            rdx: self.rdx,
+            rsi: self.rsi,
+            rdi: self.rdi,
+            rbp: self.rbp,
+            rsp: self.rsp,
+            r8: self.r8,
+            r9: self.r9,
+            r10: self.r10,
+            r11: self.r11,
+            r12: self.r12,
+            r13: self.r13,
+            r14: self.r14,
+            r15: self.r15,
+            rip: self.rip,
+            rflags: self.rflags,
+            cs: low(self.cs),
+            ss: low(self.ss),
+            ..snapshot::registers()
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::arch::descriptors::{KERNEL_CODE, KERNEL_DATA, SYSTEM_CALL};
 use crate::arch::entry::{self, TrapFrame};
-use crate::arch::{cpu, debug, snapshot, user};
+use crate::arch::{cpu, debug, user};
 use crate::boot::CLEARED_BY_SYSCALL;
 use crate::devices::timer;
 use crate::lock::Lock;
@@ -550,35 +550,13 @@ pub(crate) fn stopped_in_ring_3(pid: Pid) -> Option<TrapFrame> {
 }
 
 fn registers(stopped: &Stopped) -> Registers {
-    let frame = &stopped.frame;
-    let low = |value: u64| (value & 0xffff) as u16;
     Registers {
-        rax: frame.rax,
-        rbx: frame.rbx,
-        rcx: frame.rcx,
-        rdx: frame.rdx,
-        rsi: frame.rsi,
-        rdi: frame.rdi,
-        rbp: frame.rbp,
-        rsp: frame.rsp,
-        r8: frame.r8,
-        r9: frame.r9,
-        r10: frame.r10,
-        r11: frame.r11,
-        r12: frame.r12,
-        r13: frame.r13,
-        r14: frame.r14,
-        r15: frame.r15,
-        rip: frame.rip,
-        rflags: frame.rflags,
-        cs: low(frame.cs),
-        ss: low(frame.ss),
         cr2: stopped.cr2,
         cr3: stopped.cr3,
         dr6: stopped.dr6,
         dr7: breakpoints::control(),
         // The debugger uses no other register that this thread has.
-        ..snapshot::registers()
+        ..stopped.frame.registers()
     }
 }
 

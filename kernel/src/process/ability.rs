@@ -8,8 +8,8 @@ use shell::{
 };
 
 use super::{KERNEL, MOST_ARGUMENTS, NOBODY, Process, State, needs, ramdisk, spoil, table};
+use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
-use crate::arch::{cpu, snapshot};
 use crate::debugger::{self, Answer, Request, ask};
 use crate::memory::master;
 use crate::memory::physmap::LiveMemory;
@@ -108,29 +108,7 @@ impl Processes for LiveProcesses {
         let frame = saved_frame(process);
         let (fs_base, gs_base) = process.user.bases();
         let [ds, es, fs, gs] = process.user.selectors();
-        let low = |value: u64| (value & 0xffff) as u16;
-        let now = snapshot::registers();
         Some(Registers {
-            rax: frame.rax,
-            rbx: frame.rbx,
-            rcx: frame.rcx,
-            rdx: frame.rdx,
-            rsi: frame.rsi,
-            rdi: frame.rdi,
-            rbp: frame.rbp,
-            rsp: frame.rsp,
-            r8: frame.r8,
-            r9: frame.r9,
-            r10: frame.r10,
-            r11: frame.r11,
-            r12: frame.r12,
-            r13: frame.r13,
-            r14: frame.r14,
-            r15: frame.r15,
-            rip: frame.rip,
-            rflags: frame.rflags,
-            cs: low(frame.cs),
-            ss: low(frame.ss),
             ds,
             es,
             fs,
@@ -138,7 +116,7 @@ impl Processes for LiveProcesses {
             fs_base,
             gs_base,
             cr3: root.0,
-            ..now
+            ..frame.registers()
         })
     }
 
