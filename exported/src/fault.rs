@@ -4,7 +4,7 @@ use heapless::{String, Vec};
 use machine::{
     Code, End, Paging, PhysAddr, PhysMemory, ReadError, Registers, VirtAddr, Walk, walk,
 };
-use shell::{Call, FaultRecord, OnStack};
+use shell::{Backtrace, Call, FaultRecord, OnStack};
 
 use crate::Name;
 use crate::record::{Record, records};
@@ -173,13 +173,13 @@ impl Fault {
         if let Some(walk) = &record.walk {
             fault.keep(walk);
         }
-        let calls = record.calls.iter().map(|call| CallRecord {
+        let calls = record.backtrace.calls.iter().map(|call| CallRecord {
             rip: call.rip.0,
             how: u32::from(call.is_interrupted) | u32::from(call.is_guess) << 1,
             repeats: call.repeats,
         });
         fault.count = fill(&mut fault.calls, calls);
-        fault.ends_bytes = fill(&mut fault.ends, record.ends.bytes());
+        fault.ends_bytes = fill(&mut fault.ends, record.backtrace.ends.bytes());
         fault
     }
 
@@ -235,8 +235,10 @@ impl Fault {
             walk,
             stack: self.stack.get(),
             guard: self.guard.get(),
-            calls,
-            ends: String::try_from(ends.unwrap_or_default()).unwrap_or_default(),
+            backtrace: Backtrace {
+                calls,
+                ends: String::try_from(ends.unwrap_or_default()).unwrap_or_default(),
+            },
         }
     }
 }

@@ -4,21 +4,19 @@
 //! Gathering neither allocates nor waits. Whoever reads the ring has it locked for a moment with
 //! interrupts off; an exception in that moment is reported and counted, but not kept.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use exported::{Fault, List, Range, Record as _};
-use heapless::{String, Vec};
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
 
 use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
-use crate::backtrace::Backtrace;
 use crate::lock::Lock;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::{layout, master, stacks};
 use crate::symbols::LiveSymbols;
-use crate::{process, target};
+use crate::{backtrace, process, target};
 
 /// How many are kept.
 const KEPT: usize = 64;
@@ -98,7 +96,7 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
     let paging = target::paging();
     let (pid, name) = process::who().unwrap_or_default();
     let has_address = vector == PAGE_FAULT || vector == DOUBLE_FAULT;
-    let mut record = FaultRecord {
+    FaultRecord {
         seq: 0,
         cycles: cpu::cycles(),
         vector,
@@ -111,12 +109,9 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
             .then(|| machine::walk(&mut LiveMemory, &paging, root, VirtAddr(cr2))),
         stack: stacks::holding(registers.rsp).or_else(|| process::stack_holding(registers.rsp)),
         guard: has_address.then(|| guard(cr2)).flatten(),
-        calls: Vec::new(),
-        ends: String::new(),
+        backtrace: backtrace::of_trap(frame),
         registers,
-    };
-    follow(&mut record, frame);
-    record
+    }
 }
 
 /// The stack in whose guard page an address is.
@@ -133,25 +128,6 @@ fn code(paging: &Paging, root: PhysAddr, rip: VirtAddr) -> Code {
         Err(why) => usize::try_from(why.at.0.wrapping_sub(rip.0)).unwrap_or(0),
     };
     Code::new(bytes.get(..readable).unwrap_or_default())
-}
-
-/// Walks up the stack.
-fn follow(record: &mut FaultRecord, frame: &TrapFrame) {
-    let FaultRecord { calls, ends, .. } = record;
-    let mut walk = Backtrace::of_trap(frame, process::unwind_tables());
-    for call in &mut walk {
-        if let Some(last) = calls.last_mut().filter(|last| last.rip == call.rip) {
-            last.repeats += 1;
-        } else if calls.push(call).is_err() {
-            let _ = ends.push_str("there is no room for more calls");
-            return;
-        }
-    }
-    let _ = match walk.stop() {
-        Some(unwinder::Stop::Outermost) => Ok(()),
-        Some(why) => write!(ends, "{why}"),
-        None => write!(ends, "more calls than are followed"),
-    };
 }
 
 /// Writes the report of a fault that ends the kernel.

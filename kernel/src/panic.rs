@@ -4,10 +4,13 @@ use core::fmt::Write as _;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use shell::Images;
+
 use crate::arch::{cpu, snapshot};
-use crate::backtrace::{self, Backtrace};
+use crate::backtrace;
 use crate::console::emergency;
 use crate::debugger::{self, Why};
+use crate::symbols;
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
@@ -30,7 +33,12 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             let _ = write!(out, ", at {place}");
         }
         let _ = writeln!(out);
-        let _ = backtrace::write(&mut out, Backtrace::from_here(snapshot::here()));
+        let _ = writeln!(out, "backtrace:");
+        let images = Images {
+            kernel: symbols::kernel().ok(),
+            program: None,
+        };
+        let _ = backtrace::from_here(snapshot::here()).write(&images, &mut out);
     }
     stop()
 }

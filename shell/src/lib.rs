@@ -15,6 +15,7 @@ extern crate std;
 
 mod abilities;
 mod background;
+mod backtrace;
 mod command;
 mod commands;
 mod complete;
@@ -61,17 +62,18 @@ mod virt;
 mod way;
 
 pub use abilities::{
-    Attempt, AttemptError, Attempts, Before, Bench, Call, Caller, Chain, DebugError, Debugger,
-    Edit, EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit, FaultRecord,
-    Faults, Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts, Lines,
-    Moment, NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo, ProcessName,
+    Attempt, AttemptError, Attempts, Before, Bench, Caller, Chain, DebugError, Debugger, Edit,
+    EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit, FaultRecord, Faults,
+    Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts, Lines, Moment,
+    NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo, ProcessName,
     ProcessState, Processes, Program, Rsp0, Rule, SnapshotError, SnapshotInfo, SnapshotName,
     Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks, Start,
     Stop, StopReason, Subject, Switches, Symbols, UndoError, WatchKind, Watched, Went, is_like,
 };
+pub use backtrace::{Backtrace, Call, Images};
 pub use decoder::Decoder;
 use error::Error;
-pub use report::{report, write_frames};
+pub use report::report;
 pub use session::Shell;
 pub use status::Status;
 pub use target::{Clock, Cpu, Crash, CrashKind, Power, PowerError, Region, Target};

@@ -7,10 +7,8 @@ use core::fmt::{self, Write};
 
 use machine::{AccessKind, Cause, Level, VirtAddr, bits, vectors};
 
-use symbolizer::index::Found;
-
-use crate::names::is_upper;
-use crate::{FaultRecord, Image, OnStack, Symbols, Target};
+use crate::backtrace::{Images, write_frames};
+use crate::{FaultRecord, OnStack, Symbols, Target};
 
 /// Writes the report of a fault, but for its first line's beginning (`fault: `, `fault 3: `), which
 /// tells who reports.
@@ -103,7 +101,7 @@ fn registers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write)
         VirtAddr(all.rsp),
         all.ss
     )?;
-    let images = Images::of(record, target);
+    let images = images(record, target);
     if let Some(image) = images.at(VirtAddr(all.rip)) {
         write_frames(image.describe(VirtAddr(all.rip)), "    ", out)?;
     }
@@ -203,83 +201,25 @@ fn walk(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result
     Ok(())
 }
 
-/// The images that addresses of a report may belong to. Opening one takes a while, so it is done once.
-struct Images<'t> {
-    kernel: Option<Image<'t>>,
-    program: Option<Image<'t>>,
-}
-
-impl<'t> Images<'t> {
-    fn of(record: &FaultRecord, target: &'t mut dyn Target) -> Self {
-        let symbols = target.symbols();
-        let program = |symbols: &'t dyn Symbols| symbols.named(&record.name).ok();
-        match symbols {
-            None => Images {
-                kernel: None,
-                program: None,
-            },
-            Some(symbols) => Images {
-                kernel: symbols.kernel().ok(),
-                program: program(symbols).filter(|_| !record.name.is_empty()),
-            },
-        }
+/// The images that its addresses may belong to.
+fn images<'t>(record: &FaultRecord, target: &'t mut dyn Target) -> Images<'t> {
+    let Some(symbols) = target.symbols() else {
+        return Images::default();
+    };
+    let symbols: &'t dyn Symbols = symbols;
+    let program = (!record.name.is_empty()).then(|| symbols.named(&record.name).ok());
+    Images {
+        kernel: symbols.kernel().ok(),
+        program: program.flatten(),
     }
-
-    fn at(&self, address: VirtAddr) -> Option<Image<'t>> {
-        match is_upper(address) {
-            true => self.kernel,
-            false => self.program,
-        }
-    }
-}
-
-/// A line for each function at an address, innermost first; none if nobody knows.
-///
-/// # Errors
-///
-/// Only those of `out`.
-pub fn write_frames(found: Option<Found<'_>>, indent: &str, out: &mut dyn Write) -> fmt::Result {
-    for frame in found.into_iter().flat_map(|found| found.frames) {
-        let inlined = if frame.is_inlined {
-            ", inlined into"
-        } else {
-            ""
-        };
-        writeln!(out, "{indent}{frame}{inlined}")?;
-    }
-    Ok(())
 }
 
 fn backtrace(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
-    if record.calls.is_empty() {
+    if record.backtrace.calls.is_empty() {
         return Ok(());
     }
     writeln!(out, "backtrace:")?;
-    let images = Images::of(record, target);
-    let mut number = 0_u64;
-    for call in &record.calls {
-        if call.is_interrupted && number > 0 {
-            writeln!(out, "   --- interrupted ---")?;
-        }
-        write!(out, "#{number:<2} {}", call.rip)?;
-        writeln!(out, "{}", if call.is_guess { " (by RBP)" } else { "" })?;
-        if let Some(image) = images.at(call.rip) {
-            let found = match call.is_interrupted {
-                true => image.describe(call.rip),
-                false => image.describe_call(call.rip),
-            };
-            write_frames(found, "    ", out)?;
-        }
-        number = number.saturating_add(1);
-        if call.repeats > 0 {
-            writeln!(out, "    and {} more from the same place", call.repeats)?;
-            number = number.saturating_add(call.repeats.into());
-        }
-    }
-    match record.ends.is_empty() {
-        true => Ok(()),
-        false => writeln!(out, "    ends here: {}", record.ends),
-    }
+    record.backtrace.write(&images(record, target), out)
 }
 
 /// What to type next. The tables of a program that has died are gone, so it is asked of events.

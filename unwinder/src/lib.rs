@@ -16,10 +16,12 @@ extern crate std;
 mod image;
 mod registers;
 mod step;
+mod walk;
 
 pub use image::{Image, ImageError};
 pub use registers::{RIP, Registers};
 pub use step::{Caller, Stop, by_frame_pointer, by_tables};
+pub use walk::{Images, Visit, Walk};
 
 #[cfg(test)]
 mod tests;

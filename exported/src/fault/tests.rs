@@ -40,23 +40,25 @@ fn record(walked: Option<Walk>, registers: Registers) -> FaultRecord {
             bottom: VirtAddr(0x3000),
             top: VirtAddr(0x4000),
         }),
-        calls: Vec::from_iter([
-            Call {
-                rip: VirtAddr(0x40_0000),
-                is_interrupted: true,
-                is_guess: false,
-                repeats: 0,
-            },
-            Call {
-                rip: VirtAddr(0x40_1000),
-                is_interrupted: false,
-                is_guess: true,
-                repeats: 9,
-            },
-        ]),
-        ends: "more calls than are followed"
-            .try_into()
-            .expect("it is short"),
+        backtrace: Backtrace {
+            calls: Vec::from_iter([
+                Call {
+                    rip: VirtAddr(0x40_0000),
+                    is_interrupted: true,
+                    is_guess: false,
+                    repeats: 0,
+                },
+                Call {
+                    rip: VirtAddr(0x40_1000),
+                    is_interrupted: false,
+                    is_guess: true,
+                    repeats: 9,
+                },
+            ]),
+            ends: "more calls than are followed"
+                .try_into()
+                .expect("it is short"),
+        },
     }
 }
 
@@ -105,6 +107,6 @@ fn counts_that_are_wrong_lead_nowhere() {
     fault.code_bytes = u64::MAX;
     fault.stack.name = u64::MAX;
     let record = fault.get(&Paging::four_level(40));
-    assert_eq!(record.calls.len(), CALLS);
+    assert_eq!(record.backtrace.calls.len(), CALLS);
     assert_eq!(record.stack, None);
 }

@@ -483,6 +483,15 @@ impl TrapFrame {
         }
     }
 
+    /// The general registers by their DWARF numbers, to walk up the stack from.
+    pub(crate) fn unwound(&self) -> unwinder::Registers {
+        let order = [
+            self.rax, self.rdx, self.rcx, self.rbx, self.rsi, self.rdi, self.rbp, self.rsp,
+            self.r8, self.r9, self.r10, self.r11, self.r12, self.r13, self.r14, self.r15,
+        ];
+        unwinder::Registers::new(order, self.rip)
+    }
+
     /// Whether the trap came from ring 3, by the CS that the CPU pushed.
     pub(crate) fn is_from_user(&self) -> bool {
         self.cs & 3 == 3

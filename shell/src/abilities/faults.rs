@@ -1,9 +1,9 @@
 //! Faults: the last exceptions that ended something, with all that was known right then.
 
-use heapless::{String, Vec};
 use machine::{Code, PhysAddr, Registers, VirtAddr, Walk};
 
 use super::{Pid, ProcessName};
+use crate::Backtrace;
 
 /// Access to the faults that were written down.
 pub trait Faults {
@@ -46,10 +46,8 @@ pub struct FaultRecord {
     pub stack: Option<OnStack>,
     /// The stack whose guard page CR2 is in.
     pub guard: Option<OnStack>,
-    /// Who called whom, the innermost first.
-    pub calls: Vec<Call, 24>,
-    /// Why there are no more calls; empty if the last one is the outermost function.
-    pub ends: String<96>,
+    /// Who called whom.
+    pub backtrace: Backtrace,
 }
 
 /// A stack, as a report names it.
@@ -63,19 +61,6 @@ pub struct OnStack {
     pub bottom: VirtAddr,
     /// The address just above the highest byte.
     pub top: VirtAddr,
-}
-
-/// One function of a backtrace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The instruction it was at, or the one after its call.
-    pub rip: VirtAddr,
-    /// It did not call the one before: it was interrupted there.
-    pub is_interrupted: bool,
-    /// Found by the frame pointer alone.
-    pub is_guess: bool,
-    /// How many more calls from the same place follow it.
-    pub repeats: u32,
 }
 
 const PAGE: u64 = 4096;

@@ -23,7 +23,7 @@ pub use debugger::{
 };
 pub use edits::{Edit, EditError, EditList, EditState, Edits, Flush, Poke, UndoError, is_like};
 pub use events::{Event, EventKind, Events};
-pub use faults::{Call, FaultRecord, Faults, OnStack};
+pub use faults::{FaultRecord, Faults, OnStack};
 pub use frames::{FrameInfo, FrameOwner, FrameTotals, Frames, Place, Rule, StackPlace};
 pub use interrupts::{Interrupts, Lines};
 pub use processes::{

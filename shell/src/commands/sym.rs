@@ -9,12 +9,12 @@ use core::ops::ControlFlow;
 
 use machine::VirtAddr;
 
+use crate::backtrace::write_frames;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::names::{LONGEST, image_at, kernel, program};
 use crate::output::Output;
 use crate::record::{Row, flag, hex, number, text};
-use crate::report::write_frames;
 use crate::{Error, Image};
 
 const WORDS: &[&str] = &["cost", "inlined"];

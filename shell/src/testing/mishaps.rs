@@ -3,7 +3,7 @@
 use machine::{Code, PhysAddr, Registers, VirtAddr, walk};
 
 use super::{Machine, ROOT, process_root};
-use crate::{Call, FaultRecord, Faults, OnStack, ProcessName};
+use crate::{Backtrace, Call, FaultRecord, Faults, OnStack, ProcessName};
 
 /// The faults from number 3 on; two older ones have been overwritten.
 #[derive(Clone)]
@@ -62,16 +62,18 @@ impl Mishaps {
                 top: VirtAddr(0x60_1000),
             }),
             guard: None,
-            calls: [(0x40_0123, false), (0x40_0200, false)]
-                .map(|(rip, is_interrupted)| Call {
-                    rip: VirtAddr(rip),
-                    is_interrupted,
-                    is_guess: false,
-                    repeats: 0,
-                })
-                .into_iter()
-                .collect(),
-            ends: heapless::String::new(),
+            backtrace: Backtrace {
+                calls: [(0x40_0123, false), (0x40_0200, false)]
+                    .map(|(rip, is_interrupted)| Call {
+                        rip: VirtAddr(rip),
+                        is_interrupted,
+                        is_guess: false,
+                        repeats: 0,
+                    })
+                    .into_iter()
+                    .collect(),
+                ends: heapless::String::new(),
+            },
             registers: user,
         };
         let stack = OnStack {
@@ -98,14 +100,16 @@ impl Mishaps {
             walk: None,
             stack: Some(stack),
             guard: Some(stack),
-            calls: [
-                call(0xffff_8000_0000_0042, true, 0),
-                call(0xffff_8000_0000_0050, false, 111),
-                call(0xffff_8000_0000_0099, true, 0),
-            ]
-            .into_iter()
-            .collect(),
-            ends: heapless::String::try_from("no unwind table is about it").expect("it fits"),
+            backtrace: Backtrace {
+                calls: [
+                    call(0xffff_8000_0000_0042, true, 0),
+                    call(0xffff_8000_0000_0050, false, 111),
+                    call(0xffff_8000_0000_0099, true, 0),
+                ]
+                .into_iter()
+                .collect(),
+                ends: heapless::String::try_from("no unwind table is about it").expect("it fits"),
+            },
             registers: kernel,
         };
         Mishaps(vec![program, kernel])

@@ -9,19 +9,16 @@ use object::{Object as _, ObjectSymbol as _};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
-/// The addresses of a report's backtrace, and the offset into the kernel where one is said.
-fn calls(report: &str) -> Result<Vec<(u64, Option<u64>)>> {
+use crate::stops::image_base;
+
+/// The addresses of a report's backtrace.
+fn calls(report: &str) -> Result<Vec<u64>> {
     let hex = |text: &str| u64::from_str_radix(&text.replace(['_', '\r'], "")[2..], 16);
     let (_, lines) = report.split_once("backtrace:").context("no backtrace")?;
     let mut out = Vec::new();
     for line in lines.lines().filter(|line| line.starts_with('#')) {
         let mut words = line.split_whitespace().skip(1);
-        let rip = hex(words.next().context("no address")?)?;
-        let offset = match words.next() {
-            Some("kernel") => Some(hex(words.nth(1).context("no offset")?)?),
-            _ => None,
-        };
-        out.push((rip, offset));
+        out.push(hex(words.next().context("no address")?)?);
     }
     Ok(out)
 }
@@ -38,13 +35,19 @@ fn function(file: &[u8], at: u64) -> Result<String> {
 /// kernel's own thread does for ever.
 pub(crate) fn of_a_panic(built: &Built, firmware: Firmware) -> Result<()> {
     let mut guest = Guest::boot(&built.options(firmware))?;
+    let base = image_base(&mut guest)?;
     guest.send_raw(b"crash panic\r")?;
     let report = guest.read_until(b"halted;")?;
     let calls = calls(&String::from_utf8_lossy(&report))?;
     let file = std::fs::read(&built.kernel.whole)?;
     let names = calls
         .iter()
-        .map(|(_, offset)| function(&file, offset.context("not in the kernel")? - 1))
+        .map(|rip| {
+            function(
+                &file,
+                rip.checked_sub(base).context("not in the kernel")? - 1,
+            )
+        })
         .collect::<Result<Vec<_>>>()?;
     ensure!(names.len() >= 3, "{names:?}");
     let first = names.first().context("none")?;
@@ -76,9 +79,9 @@ pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<()> {
     let file = std::fs::read(&path).with_context(|| path.display().to_string())?;
     let names = calls
         .iter()
-        .map(|(rip, _)| function(&file, *rip))
+        .map(|rip| function(&file, *rip))
         .collect::<Result<BTreeSet<_>>>()?;
-    ensure!(calls.iter().all(|(rip, _)| rip >> 47 == 0), "{calls:x?}");
+    ensure!(calls.iter().all(|rip| rip >> 47 == 0), "{calls:x?}");
     ensure!(
         names.iter().any(|name| name == "_start"),
         "{names:?}\n{report}"

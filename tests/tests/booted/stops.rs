@@ -56,7 +56,7 @@ pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> 
     Ok(())
 }
 
-fn image_base(guest: &mut Guest) -> Result<u64> {
+pub(crate) fn image_base(guest: &mut Guest) -> Result<u64> {
     let lines = ok(guest, "version")?;
     let place = lines.iter().find_map(|line| line.split("image at ").nth(1));
     let place = place.with_context(|| format!("{lines:?}"))?;
