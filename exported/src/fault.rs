@@ -15,6 +15,8 @@ pub const CALLS: usize = 24;
 const STEPS: usize = 5;
 /// Bytes of the reason why there are no more calls.
 const ENDS: usize = 96;
+/// Bytes of the message of a panic.
+const PANIC: usize = 200;
 
 /// The IST stacks, from the first slot on, as reports call them.
 pub const IST_NAMES: [&str; 4] = [
@@ -108,6 +110,10 @@ records! {
         ends_bytes: u64,
         /// Why there are no more calls.
         ends: [u8; ENDS],
+        /// How many bytes the next field has; 0 if it is no panic.
+        panic_bytes: u64,
+        /// What a panic said.
+        panic: [u8; PANIC],
     }
 }
 
@@ -180,6 +186,8 @@ impl Fault {
         });
         fault.count = fill(&mut fault.calls, calls);
         fault.ends_bytes = fill(&mut fault.ends, record.backtrace.ends.bytes());
+        let panic = record.panic.as_deref().unwrap_or_default();
+        fault.panic_bytes = fill(&mut fault.panic, panic.bytes());
         fault
     }
 
@@ -222,6 +230,7 @@ impl Fault {
         });
         let calls: Vec<Call, CALLS> = calls.collect();
         let ends = core::str::from_utf8(first(&self.ends, self.ends_bytes));
+        let panic = core::str::from_utf8(first(&self.panic, self.panic_bytes));
         FaultRecord {
             seq: self.seq,
             cycles: self.cycles,
@@ -235,6 +244,8 @@ impl Fault {
             walk,
             stack: self.stack.get(),
             guard: self.guard.get(),
+            panic: (self.panic_bytes != 0)
+                .then(|| String::try_from(panic.unwrap_or_default()).unwrap_or_default()),
             backtrace: Backtrace {
                 calls,
                 ends: String::try_from(ends.unwrap_or_default()).unwrap_or_default(),

@@ -5,7 +5,7 @@
 
 use machine::PhysAddr;
 use shell::Backtrace;
-use unwinder::{Images, Registers, Walk};
+use unwinder::{Images, Walk};
 
 use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
@@ -14,20 +14,11 @@ use crate::{image, process, target};
 
 /// From the registers that a trap saved; stacks are read in the space that CR3 names.
 pub(crate) fn of_trap(frame: &TrapFrame) -> Backtrace {
-    follow(frame.unwound(), true)
-}
-
-/// From the function that [`snapshot::here`](crate::arch::snapshot::here) was called in.
-pub(crate) fn from_here(registers: Registers) -> Backtrace {
-    follow(registers, false)
-}
-
-fn follow(registers: Registers, is_interrupted: bool) -> Backtrace {
     let images = Images {
         kernel: image::unwind_tables(),
         program: process::unwind_tables(),
     };
-    let walk = Walk::new(images, registers, is_interrupted);
+    let walk = Walk::new(images, frame.unwound(), true);
     let root = PhysAddr(cpu::cr3());
     Backtrace::follow(walk, &mut LiveMemory, &target::paging(), root)
 }

@@ -3,7 +3,7 @@
 //! The report allocates nothing and waits for no lock.
 
 use core::fmt::{self, Write as _};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use exported::Range;
 use machine::{Raised, VirtAddr, vectors};
@@ -15,8 +15,9 @@ use crate::console::emergency;
 use crate::debugger::{self, Why};
 use crate::devices::timer;
 use crate::events::{self, Kind};
+use crate::fatal::{Depth, Mishap, What};
 use crate::symbols::Within;
-use crate::{faults, input, panic, process};
+use crate::{crash, fatal, faults, input, process};
 
 const DEBUG: u8 = 1;
 const NMI: u8 = 2;
@@ -26,14 +27,8 @@ const INVALID_TSS: u8 = 10;
 const PAGE_FAULT: u8 = 14;
 const MACHINE_CHECK: u8 = 18;
 
-/// Reports under way: a fault inside a report must not start another.
-static REPORTING: AtomicU32 = AtomicU32::new(0);
-
 /// How often each vector was entered; SYSCALL counts as vector 0x80.
 static COUNTERS: [AtomicU64; 256] = [const { AtomicU64::new(0) }; 256];
-
-/// Vector, error code and CR2 of the fault whose report has begun.
-static FIRST: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// What the CPU is expected to raise next in ring 0: the vector, the error code above it, and
 /// the top bit so that vector 0 counts. 0 for nothing in particular.
@@ -69,7 +64,7 @@ pub(crate) fn places() -> [Range; 3] {
     [
         faults::place(),
         range(&raw const COUNTERS as u64, size_of_val(&COUNTERS)),
-        range(&raw const REPORTING as u64, size_of_val(&REPORTING)),
+        fatal::place(),
     ]
 }
 
@@ -125,6 +120,7 @@ fn from_kernel(vector: u8, frame: &mut TrapFrame, cr2: u64) {
             process::die_of_fault(frame, vector, cr2)
         }
         NMI => {
+            crash::in_nmi();
             events::record_with(Kind::Nmi, Some(frame.cs as u16), frame.rip, 0);
             if !debugger::nmi(frame) {
                 note(vector, frame);
@@ -189,35 +185,38 @@ fn note(vector: u8, frame: &mut TrapFrame) {
 /// The report of a fatal exception.
 fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
     let mut out = emergency();
-    if REPORTING.fetch_add(1, Ordering::Relaxed) > 0 {
-        let _ = writeln!(
-            out,
-            "\nfault: inside the fault report: {} at RIP {}",
-            vectors::name(vector),
-            VirtAddr(frame.rip)
-        );
-        let [vector, error, cr2] = [0, 1, 2].map(|place| {
-            let word: Option<&AtomicU64> = FIRST.get(place);
-            word.map_or(0, |word| word.load(Ordering::Relaxed))
-        });
-        // Stored below, from a byte.
-        let vector = (vector & 0xff) as u8;
-        let _ = writeln!(
-            out,
-            "the first one: {}, vector {vector}, error code {error:#x}, CR2 {}",
-            vectors::name(vector),
-            VirtAddr(cr2)
-        );
-        let _ = compare(&mut out, vector, error);
-        panic::stop();
+    let depth = fatal::begin(&Mishap {
+        frame: frame.clone(),
+        cr2,
+        what: What::Fault(vector),
+    });
+    match depth {
+        Depth::First => {
+            let record = faults::record(vector, frame, cr2);
+            let _ = faults::report(&record, &mut out);
+            let _ = compare(&mut out, vector, frame.error);
+        }
+        Depth::Inside => {
+            let _ = inside(vector, frame, &mut out);
+        }
+        Depth::Silent => {}
     }
-    for (word, value) in FIRST.iter().zip([u64::from(vector), frame.error, cr2]) {
-        word.store(value, Ordering::Relaxed);
+    fatal::end()
+}
+
+/// As much of a report as can be trusted when the one before it has failed.
+fn inside(vector: u8, frame: &TrapFrame, out: &mut dyn fmt::Write) -> fmt::Result {
+    let (name, rip) = (vectors::name(vector), VirtAddr(frame.rip));
+    writeln!(
+        out,
+        "\nfault: inside a report: {name} at RIP {rip}{}",
+        Within(rip)
+    )?;
+    fatal::tell_first(out)?;
+    match fatal::first_fault() {
+        Some((vector, error)) => compare(out, vector, error),
+        None => Ok(()),
     }
-    let record = faults::record(vector, frame, cr2);
-    let _ = faults::report(&record, &mut out);
-    let _ = compare(&mut out, vector, frame.error);
-    panic::stop()
 }
 
 /// Whether this was foretold, if anything was.

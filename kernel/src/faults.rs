@@ -7,6 +7,7 @@
 use core::fmt;
 
 use exported::{Fault, List, Range, Record as _};
+use heapless::String;
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
 
@@ -16,7 +17,7 @@ use crate::lock::Lock;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::{layout, master, stacks};
 use crate::symbols::LiveSymbols;
-use crate::{backtrace, process, target};
+use crate::{backtrace, crash, process, target};
 
 /// How many are kept.
 const KEPT: usize = 64;
@@ -55,11 +56,25 @@ static RING: Lock<Ring> = Lock::new(
 );
 
 const PAGE_FAULT: u8 = 14;
+/// What a panic has.
+const NO_VECTOR: u8 = 0xff;
 const DOUBLE_FAULT: u8 = 8;
 
 /// Gathers what is known about an exception, and keeps it.
 pub(crate) fn record(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
-    let mut record = gather(vector, frame, cr2);
+    keep(gather(vector, frame, cr2))
+}
+
+/// The same for a panic in this state.
+pub(crate) fn record_panic(message: String<200>, frame: &TrapFrame) -> FaultRecord {
+    let record = gather(NO_VECTOR, frame, cpu::cr2());
+    keep(FaultRecord {
+        panic: Some(message),
+        ..record
+    })
+}
+
+fn keep(mut record: FaultRecord) -> FaultRecord {
     if let Some(mut ring) = RING.try_lock() {
         ring.newest += 1;
         record.seq = ring.newest;
@@ -100,6 +115,7 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
         seq: 0,
         cycles: cpu::cycles(),
         vector,
+        panic: None,
         error: frame.error,
         pid,
         name: ProcessName::try_from(name.as_str()).unwrap_or_default(),
@@ -130,9 +146,15 @@ fn code(paging: &Paging, root: PhysAddr, rip: VirtAddr) -> Code {
     Code::new(bytes.get(..readable).unwrap_or_default())
 }
 
-/// Writes the report of a fault that ends the kernel.
+/// Writes the report of a fault or a panic that ends the kernel.
 pub(crate) fn report(record: &FaultRecord, out: &mut dyn fmt::Write) -> fmt::Result {
-    write!(out, "\nfault: ")?;
+    let lead = if record.panic.is_some() {
+        ""
+    } else {
+        "fault: "
+    };
+    write!(out, "\n{lead}")?;
+    crash::in_report();
     shell::report(record, &mut Looking(LiveMemory, LiveSymbols), out)
 }
 

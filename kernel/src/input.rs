@@ -145,6 +145,12 @@ pub(crate) fn wait() -> Option<(Key, Source)> {
             cpu::interrupts_on();
             return Some(key);
         }
+        if debugger::is_dead() {
+            // What died may have left the timer or the interrupts' controllers in any state.
+            cpu::interrupts_on();
+            pause();
+            continue;
+        }
         if debugger::is_stopped() {
             cpu::sleep_until_interrupt();
             continue;
@@ -158,6 +164,13 @@ pub(crate) fn wait() -> Option<(Key, Source)> {
             true => cpu::interrupts_on(),
             false => cpu::sleep_until_interrupt(),
         }
+    }
+}
+
+/// A moment between two looks at the devices.
+fn pause() {
+    for _ in 0..10_000 {
+        core::hint::spin_loop();
     }
 }
 

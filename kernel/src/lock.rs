@@ -4,7 +4,7 @@
 //! world) does not. So a taken lock never becomes free by waiting, and what a taken lock means
 //! depends on who asks: the debugger finds it held by a world that was stopped in the middle of
 //! something, and gives its command up; anybody finds it held by a debugger that was itself given
-//! up, and takes it over; all else is a bug.
+//! up, and takes it over, as the debugger does when the world is dead; all else is a bug.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,7 +26,7 @@ impl<T> Lock<T> {
         Lock {
             inner: Mutex::new(value),
             name,
-            holder: AtomicU32::new(debugger::WORLD),
+            holder: AtomicU32::new(0),
         }
     }
 
@@ -38,7 +38,7 @@ impl<T> Lock<T> {
         if let Some(guard) = self.try_lock() {
             return guard;
         }
-        if debugger::is_running() && self.holder.load(Ordering::Relaxed) == debugger::WORLD {
+        if debugger::is_running() && debugger::is_world(self.holder.load(Ordering::Relaxed)) {
             debugger::give_up(debugger::Why::Taken(self.name));
         }
         panic!("{} is locked twice", self.name)

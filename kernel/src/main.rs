@@ -21,6 +21,7 @@ mod debugger;
 mod devices;
 mod events;
 mod export;
+mod fatal;
 mod fault;
 mod faults;
 mod image;

@@ -1,50 +1,68 @@
-//! Panics: our own bugs. Says what and where, and stops.
+//! Panics: our own bugs. Says what and where, as the report of a fault does, and ends as one.
 
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
 
-use shell::Images;
+use heapless::String;
 
+use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
-use crate::backtrace;
 use crate::console::emergency;
 use crate::debugger::{self, Why};
-use crate::symbols;
-
-static PANICKING: AtomicBool = AtomicBool::new(false);
+use crate::fatal::{self, Depth, Mishap, What};
+use crate::faults;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let _ = cpu::interrupts_off();
+    let frame = TrapFrame::of(&snapshot::here());
+    let mut out = emergency();
     if debugger::is_possible() {
-        let mut out = emergency();
         let _ = write!(out, "\nnote: the debugger panicked: {}", info.message());
-        if let Some(place) = info.location() {
-            let _ = write!(out, ", at {place}");
-        }
-        let _ = writeln!(out);
+        let _ = writeln!(out, "{}", place(info));
         debugger::give_up(Why::Panic);
     }
-    if !PANICKING.swap(true, Ordering::Relaxed) {
-        let mut out = emergency();
-        let _ = write!(out, "\npanic: {}", info.message());
-        if let Some(place) = info.location() {
-            let _ = write!(out, ", at {place}");
+    // The message comes after it: making text of it may panic, too.
+    let depth = fatal::begin(&Mishap {
+        frame: frame.clone(),
+        cr2: cpu::cr2(),
+        what: What::Panic(place(info)),
+    });
+    match depth {
+        Depth::First => {
+            let mut message = String::new();
+            let text = format_args!("{}{}", info.message(), place(info));
+            let _ = Cut(&mut message).write_fmt(text);
+            let record = faults::record_panic(message, &frame);
+            let _ = faults::report(&record, &mut out);
         }
-        let _ = writeln!(out);
-        let _ = writeln!(out, "backtrace:");
-        let images = Images {
-            kernel: symbols::kernel().ok(),
-            program: None,
-        };
-        let _ = backtrace::from_here(snapshot::here()).write(&images, &mut out);
+        Depth::Inside => {
+            let _ = write!(out, "\npanic: inside a report: {}", info.message());
+            let _ = writeln!(out, "{}", place(info));
+            let _ = fatal::tell_first(&mut out);
+        }
+        Depth::Silent => {}
     }
-    stop()
+    fatal::end()
 }
 
-/// The end of every report that nothing comes after.
-pub(crate) fn stop() -> ! {
-    let _ = writeln!(emergency(), "halted; the machine stays as it is");
-    cpu::halt()
+/// `, at kernel/src/crash.rs:42:36`.
+fn place(info: &PanicInfo<'_>) -> String<96> {
+    let mut text = String::new();
+    if let Some(place) = info.location() {
+        let _ = write!(Cut(&mut text), ", at {place}");
+    }
+    text
+}
+
+/// Takes text as long as there is room.
+struct Cut<'a, const N: usize>(&'a mut String<N>);
+
+impl<const N: usize> fmt::Write for Cut<'_, N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            let _ = self.0.push(character);
+        }
+        Ok(())
+    }
 }

@@ -62,13 +62,14 @@ mod virt;
 mod way;
 
 pub use abilities::{
-    Attempt, AttemptError, Attempts, Before, Bench, Caller, Chain, DebugError, Debugger, Edit,
-    EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit, FaultRecord, Faults,
-    Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts, Lines, Moment,
-    NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo, ProcessName,
-    ProcessState, Processes, Program, Rsp0, Rule, SnapshotError, SnapshotInfo, SnapshotName,
-    Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace, StackState, Stacks, Start,
-    Stop, StopReason, Subject, Switches, Symbols, UndoError, WatchKind, Watched, Went, is_like,
+    Attempt, AttemptError, Attempts, Before, Bench, Caller, Chain, Crash, CrashKind, DebugError,
+    Debugger, Edit, EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit,
+    FaultRecord, Faults, Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts,
+    Lines, Moment, NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo,
+    ProcessName, ProcessState, Processes, Program, Rsp0, Rule, Sentence, SnapshotError,
+    SnapshotInfo, SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace,
+    StackState, Stacks, Start, Stop, StopReason, Subject, Switches, Symbols, UndoError, WatchKind,
+    Watched, Went, is_like,
 };
 pub use backtrace::{Backtrace, Call, Images};
 pub use decoder::Decoder;
@@ -76,5 +77,5 @@ use error::Error;
 pub use report::report;
 pub use session::Shell;
 pub use status::Status;
-pub use target::{Clock, Cpu, Crash, CrashKind, Power, PowerError, Region, Target};
+pub use target::{Clock, Cpu, Power, PowerError, Region, Target};
 pub use terminal::{Key, Sink, Terminal, Typed};

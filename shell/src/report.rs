@@ -18,8 +18,10 @@ use crate::{FaultRecord, OnStack, Symbols, Target};
 /// Only those of `out`.
 pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
     let cause = record.cause();
-    writeln!(out, "{cause}{}", Who(record))?;
-    what(record, out)?;
+    writeln!(out, "{}{}", record.sentence(), Who(record))?;
+    if record.panic.is_none() {
+        what(record, out)?;
+    }
     registers(record, target, out)?;
     pointers(record, target, out)?;
     if let Some(guard) = &record.guard {

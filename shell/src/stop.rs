@@ -152,6 +152,8 @@ impl Why {
             StopReason::Moment { moment, .. } => moment.name(),
             StopReason::BreakIn => "break-in",
             StopReason::Nmi => "nmi",
+            StopReason::Fault { .. } => "died-of-fault",
+            StopReason::Panic => "died-of-panic",
             StopReason::Refused { .. } => "refused",
         }
     }

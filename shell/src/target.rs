@@ -9,8 +9,8 @@ use core::fmt;
 use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
-    Attempts, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots, Stacks,
-    Switches, Symbols,
+    Attempts, Crash, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots,
+    Stacks, Switches, Symbols,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
@@ -179,33 +179,6 @@ impl fmt::Display for PowerError {
             PowerError::StillHere { tried } => write!(f, "still running after {tried}"),
         }
     }
-}
-
-/// A way to fault on purpose.
-pub trait Crash {
-    /// Crashes in this way. Returns only from what the target survives.
-    fn crash(&mut self, kind: CrashKind);
-}
-
-/// What to do wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CrashKind {
-    /// Panic.
-    Panic,
-    /// Panic with interrupts off and every lock of the consoles held.
-    PanicLocked,
-    /// Write to an unmapped address.
-    PageFault,
-    /// Write to a read-only page.
-    ReadOnly,
-    /// Execute an undefined instruction.
-    Undefined,
-    /// Execute INT3.
-    Breakpoint,
-    /// Use up the stack.
-    StackOverflow,
-    /// Write to an unmapped address, but in the shell's own thread.
-    Debugger,
 }
 
 /// A named range of virtual addresses.

@@ -21,6 +21,7 @@ fn record(walked: Option<Walk>, registers: Registers) -> FaultRecord {
         seq: 7,
         cycles: 123,
         vector: 14,
+        panic: (walked.is_none()).then(|| "nothing".try_into().expect("it is short")),
         error: 6,
         registers,
         pid: 3,
@@ -105,6 +106,7 @@ fn counts_that_are_wrong_lead_nowhere() {
     fault.walk = u64::MAX;
     fault.ends_bytes = u64::MAX;
     fault.code_bytes = u64::MAX;
+    fault.panic_bytes = u64::MAX;
     fault.stack.name = u64::MAX;
     let record = fault.get(&Paging::four_level(40));
     assert_eq!(record.backtrace.calls.len(), CALLS);

@@ -93,6 +93,8 @@ static GDT: Once<GlobalDescriptorTable<16>> = Once::new();
 /// for nothing else.
 const ABSENT_CODE: u64 = 0x00af_7b00_0000_ffff;
 const ABSENT_DATA: u64 = 0x00cf_7300_0000_ffff;
+/// The selector of the second one.
+pub(crate) const NOT_PRESENT_DATA: u16 = 0x40;
 static mut TSS: TaskStateSegment = TaskStateSegment::new();
 static mut IDT: [Gate; 256] = [Gate::ABSENT; 256];
 

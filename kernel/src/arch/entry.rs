@@ -16,7 +16,7 @@ use core::arch::global_asm;
 
 use machine::Registers;
 
-use super::{descriptors, snapshot};
+use super::{cpu, descriptors, snapshot};
 
 /// The registers at the moment of a trap, as they lie on the stack.
 #[repr(C)]
@@ -405,6 +405,35 @@ impl TrapFrame {
             r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error,
             rip, cs, rflags, rsp, ss,
         ]
+    }
+
+    /// The state of kernel code that runs, by its registers as far as they are known.
+    pub(crate) fn of(registers: &unwinder::Registers) -> TrapFrame {
+        // By their DWARF numbers.
+        let get = |number| registers.get(number).unwrap_or(0);
+        TrapFrame {
+            rax: get(0),
+            rdx: get(1),
+            rcx: get(2),
+            rbx: get(3),
+            rsi: get(4),
+            rdi: get(5),
+            rbp: get(6),
+            rsp: get(7),
+            r8: get(8),
+            r9: get(9),
+            r10: get(10),
+            r11: get(11),
+            r12: get(12),
+            r13: get(13),
+            r14: get(14),
+            r15: get(15),
+            rip: get(unwinder::RIP),
+            cs: u64::from(descriptors::KERNEL_CODE),
+            ss: u64::from(descriptors::KERNEL_DATA),
+            rflags: cpu::rflags(),
+            ..TrapFrame::default()
+        }
     }
 
     /// A frame from its words as they lie in memory, lowest address first.

@@ -13,12 +13,14 @@
 
 mod ability;
 mod breakpoints;
+mod death;
 mod recover;
 mod request;
 mod stop;
 
 pub(crate) use ability::LiveDebugger;
 pub(crate) use breakpoints::{arm_fatal, disarm_fatal};
+pub(crate) use death::{can_look, crash, die, is_dead};
 pub(crate) use recover::{Phase, Why, give_up, is_asked_for, is_possible, phase, take_message};
 pub(crate) use request::{Answer, Request, ask, give_turns};
 pub(crate) use stop::{
@@ -31,13 +33,13 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::arch::{cpu, switch};
 use crate::memory::stacks::{self, Stack, StackError};
 
-/// Who holds a [`Lock`](crate::lock::Lock) that was taken outside the debugger.
-pub(crate) const WORLD: u32 = 0;
-
 /// The debugger's thread has the processor.
 static RUNS: AtomicBool = AtomicBool::new(false);
 /// Counts how often its thread was begun.
 static GENERATION: AtomicU32 = AtomicU32::new(1);
+/// Counts how often the kernel's own thread was, in numbers that the other has not.
+static WORLD: AtomicU32 = AtomicU32::new(FIRST_WORLD);
+const FIRST_WORLD: u32 = 1 << 31;
 /// Where its stack stands while it does not run.
 static DEBUGGER_RSP: AtomicU64 = AtomicU64::new(0);
 /// Where the stack of the kernel's own thread stands while it waits for a request.
@@ -48,24 +50,33 @@ pub(crate) fn is_running() -> bool {
     RUNS.load(Ordering::Relaxed)
 }
 
-/// Who runs: the world, or which generation of the debugger's thread.
+/// Who runs, for a [`Lock`](crate::lock::Lock) to remember: which generation of the debugger's thread
+/// or of the world.
 pub(crate) fn who() -> u32 {
     match is_running() {
         true => GENERATION.load(Ordering::Relaxed),
-        false => WORLD,
+        false => WORLD.load(Ordering::Relaxed),
     }
 }
 
-/// Whether this was a debugger's thread that has been given up since.
+/// Whether this was the world.
+pub(crate) fn is_world(who: u32) -> bool {
+    who >= FIRST_WORLD
+}
+
+/// Whether nobody is this any more, and what it has locked will not be given back: a debugger's thread
+/// that has been given up since, or a kernel that has died.
 pub(crate) fn is_gone(who: u32) -> bool {
-    who != WORLD && who != GENERATION.load(Ordering::Relaxed)
+    match is_world(who) {
+        false => who != GENERATION.load(Ordering::Relaxed),
+        true => who != WORLD.load(Ordering::Relaxed) || is_dead() && is_running(),
+    }
 }
 
 /// Makes the kernel's own thread, and of this one the debugger's. Call once, with interrupts off.
 pub(crate) fn begin() -> Result<Stack, StackError> {
     let stack = stacks::allocate_for_process()?;
-    let rsp = switch::prepare_thread(stack, request::serve);
-    WORLD_RSP.store(rsp, Ordering::Relaxed);
+    death::begin_world(stack);
     RUNS.store(true, Ordering::Relaxed);
     Ok(stack)
 }

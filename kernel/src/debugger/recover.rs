@@ -115,6 +115,11 @@ pub(crate) fn is_asked_for() -> bool {
     ASKED.load(Ordering::Relaxed) && ASKED.swap(false, Ordering::Relaxed)
 }
 
+/// Whether the debugger has got to its prompt.
+pub(super) fn has_begun() -> bool {
+    PHASE.load(Ordering::Relaxed) != Phase::Starting as u8
+}
+
 /// Whether the debugger can be begun again.
 pub(crate) fn is_possible() -> bool {
     super::is_running()

@@ -3,7 +3,7 @@
 use heapless::{String, Vec};
 use shell::{CrashKind, Exit, Pid, ProcessError};
 
-use super::{DEBUGGER_RSP, RUNS, WORLD_RSP, away, breakpoints, stop, switch_to_debugger};
+use super::{DEBUGGER_RSP, RUNS, WORLD_RSP, away, breakpoints, is_dead, stop, switch_to_debugger};
 use crate::arch::entry;
 use crate::crash;
 use crate::lock::Lock;
@@ -51,7 +51,8 @@ static ANSWER: Lock<Option<Answer>> = Lock::new("the answer to the debugger", No
 /// Has the kernel's own thread do something, and waits until it is done. `None` if the world is
 /// stopped, or stopped meanwhile.
 pub(crate) fn ask(request: Request) -> Option<Answer> {
-    if stop::is_stopped() {
+    let is_possible = !is_dead() || matches!(request, Request::Crash(_));
+    if stop::is_stopped() || !is_possible {
         return None;
     }
     stop::forget();

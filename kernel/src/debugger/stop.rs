@@ -82,7 +82,7 @@ enum Stepped {
 
 /// Where the world stands.
 #[derive(Clone)]
-struct Stopped {
+pub(super) struct Stopped {
     number: u64,
     frame: TrapFrame,
     cr2: u64,
@@ -355,7 +355,7 @@ fn own_tf(flags: &mut u64) {
 }
 
 /// Stops the world: its thread goes on from `frame`, once it is let go.
-fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
+pub(super) fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
     RUNS.store(true, Ordering::Relaxed);
     breakpoints::disarm();
     ARMED.fetch_and(!STEP, Ordering::Relaxed);
@@ -391,6 +391,7 @@ fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
 /// Lets the world go on from where it stands, for one instruction or until it stops. True if it has
 /// stopped again, false if it is done with what it was asked to do.
 pub(super) fn go(step: bool) -> Result<bool, DebugError> {
+    alive()?;
     let stopped = STOPPED.lock().take().ok_or(DebugError::NotStopped)?;
     IS_STOPPED.store(false, Ordering::Relaxed);
     export(None);
@@ -427,6 +428,28 @@ pub(super) fn go(step: bool) -> Result<bool, DebugError> {
     Ok(is_stopped())
 }
 
+/// Whether the stopped world can go on.
+fn alive() -> Result<(), DebugError> {
+    match STOPPED.lock().as_ref().map(|stopped| stopped.reason) {
+        Some(StopReason::Fault { .. } | StopReason::Panic) => Err(DebugError::Dead),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the stop away, as if there were none.
+pub(super) fn take() -> Option<Stopped> {
+    IS_STOPPED.store(false, Ordering::Relaxed);
+    export(None);
+    STOPPED.lock().take()
+}
+
+/// Puts back what [`take`] took.
+pub(super) fn put(stopped: Option<Stopped>) {
+    IS_STOPPED.store(stopped.is_some(), Ordering::Relaxed);
+    export(stopped.as_ref());
+    *STOPPED.lock() = stopped;
+}
+
 /// Whatever stops next did not begin at a stop.
 pub(super) fn forget() {
     *RESUMED.lock() = None;
@@ -458,6 +481,7 @@ pub(super) fn abort(pid: Pid, ends: bool) -> Result<bool, DebugError> {
     if !is_stopped() {
         return Err(DebugError::NotStopped);
     }
+    alive()?;
     ABORTED.store(pid, Ordering::Relaxed);
     ABORT_ENDS.store(ends, Ordering::Relaxed);
     ARMED.fetch_or(ABORT, Ordering::Relaxed);

@@ -157,6 +157,11 @@ fn with<R>(body: impl FnOnce(&mut Books) -> R) -> Option<R> {
     Some(cpu::without_interrupts(|| body(&mut books.lock())))
 }
 
+/// Runs `body` while the books are locked, as if it had been interrupted in the middle of a change.
+pub(crate) fn while_locked(body: impl FnOnce()) {
+    with(|_| body());
+}
+
 /// Takes a free frame, filled with zeros.
 pub(crate) fn take(owner: Owner) -> Option<PhysAddr> {
     let frame = with(|books| {

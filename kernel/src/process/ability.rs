@@ -46,7 +46,7 @@ impl Processes for LiveProcesses {
         let program = String::try_from(program).map_err(|_| ProcessError::NoSuchProgram)?;
         match ask(Request::Spawn(program, bytes)) {
             Some(Answer::Spawned(result)) => result,
-            _ => Err(ProcessError::Stopped),
+            _ => Err(not_now()),
         }
     }
 
@@ -123,7 +123,7 @@ impl Processes for LiveProcesses {
     fn kill(&mut self, pid: Pid) -> Result<(), ProcessError> {
         match ask(Request::Kill(pid)) {
             Some(Answer::Done(result)) => result,
-            _ => Err(ProcessError::Stopped),
+            _ => Err(not_now()),
         }
     }
 
@@ -177,7 +177,7 @@ impl Processes for LiveProcesses {
     fn reap(&mut self, pid: Pid) -> Result<Exit, ProcessError> {
         match ask(Request::Reap(pid)) {
             Some(Answer::Reaped(result)) => result,
-            _ => Err(ProcessError::Stopped),
+            _ => Err(not_now()),
         }
     }
 
@@ -210,6 +210,14 @@ impl Switches for LiveProcesses {
 
     fn expect(&mut self, raised: Option<Raised>) {
         crate::fault::expect(raised);
+    }
+}
+
+/// Why the kernel's own thread has not done it.
+fn not_now() -> ProcessError {
+    match debugger::is_dead() {
+        true => ProcessError::Refused("the kernel has died; `reboot` begins again"),
+        false => ProcessError::Stopped,
     }
 }
 

@@ -33,6 +33,11 @@ pub(super) fn address() -> u64 {
     switch_to as fn(u32, u32) as usize as u64
 }
 
+/// Whoever ran is left where it is, for good: the kernel's own thread runs.
+pub(crate) fn abandon() {
+    CURRENT.store(KERNEL, Ordering::Relaxed);
+}
+
 /// Called from the timer's interrupt when it came in ring 3.
 pub(crate) fn preempt() {
     {

@@ -161,6 +161,13 @@ pub enum StopReason {
     BreakIn,
     /// A non-maskable interrupt.
     Nmi,
+    /// The kernel faulted, and cannot go on.
+    Fault {
+        /// The exception.
+        vector: u8,
+    },
+    /// The kernel panicked, and cannot go on.
+    Panic,
     /// The CPU would not go on with these registers.
     Refused {
         /// The exception.
@@ -255,6 +262,8 @@ pub enum DebugError {
     NotStopped,
     /// Something is stopped, and this needs it to run.
     Stopped,
+    /// The kernel has died, and nothing of it can go on.
+    Dead,
     /// All debug registers are in use.
     NoneFree,
     /// This address is not mapped, or is no memory.
@@ -270,6 +279,9 @@ impl fmt::Display for DebugError {
             DebugError::Stopped => {
                 f.write_str("everything is stopped; `continue` or `abort` first")
             }
+            DebugError::Dead => f.write_str(
+                "the kernel has died: nothing can go on; `fault` says of what, `reboot` begins again",
+            ),
             DebugError::NoneFree => {
                 f.write_str("all four debug registers are in use; `breakpoints` lists them")
             }
@@ -314,6 +326,10 @@ impl fmt::Display for StopReason {
             }
             StopReason::BreakIn => f.write_str("break-in"),
             StopReason::Nmi => f.write_str("NMI"),
+            StopReason::Fault { vector } => {
+                write!(f, "the kernel died of {}", vectors::name(vector))
+            }
+            StopReason::Panic => f.write_str("the kernel died of a panic"),
             StopReason::Refused { vector, error } => write!(
                 f,
                 "the CPU refused these registers: {}, error code {error:#x}",

@@ -1,5 +1,8 @@
 //! Faults: the last exceptions that ended something, with all that was known right then.
 
+use core::fmt;
+
+use heapless::String;
 use machine::{Code, PhysAddr, Registers, VirtAddr, Walk};
 
 use super::{Pid, ProcessName};
@@ -28,6 +31,8 @@ pub struct FaultRecord {
     pub cycles: u64,
     /// The vector.
     pub vector: u8,
+    /// What a panic said, and where in the source; then there is no vector.
+    pub panic: Option<String<200>>,
     /// What the CPU pushed; 0 where it pushes none.
     pub error: u64,
     /// The registers as they were.
@@ -65,13 +70,31 @@ pub struct OnStack {
 
 const PAGE: u64 = 4096;
 
+/// Why a fault or a panic came, in one sentence.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence<'a>(&'a FaultRecord);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.panic {
+            Some(message) => write!(f, "panic: {message}"),
+            None => write!(f, "{}", self.0.cause()),
+        }
+    }
+}
+
 impl FaultRecord {
+    /// Why it came, in one sentence.
+    pub fn sentence(&self) -> Sentence<'_> {
+        Sentence(self)
+    }
+
     /// The root that CR3 named.
     pub fn root(&self) -> PhysAddr {
         PhysAddr(self.registers.cr3)
     }
 
-    /// Why it came, in one sentence.
+    /// Why an exception came.
     pub fn cause(&self) -> machine::Cause {
         machine::cause(&machine::Fault {
             vector: self.vector,

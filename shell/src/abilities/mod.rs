@@ -5,6 +5,7 @@
 //! for one element at a time.
 
 mod attempts;
+mod crash;
 mod debugger;
 mod edits;
 mod events;
@@ -18,12 +19,13 @@ mod switches;
 mod symbols;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
+pub use crash::{Crash, CrashKind};
 pub use debugger::{
     Before, Caller, DebugError, Debugger, Go, Moment, Stop, StopReason, WatchKind, Watched, Went,
 };
 pub use edits::{Edit, EditError, EditList, EditState, Edits, Flush, Poke, UndoError, is_like};
 pub use events::{Event, EventKind, Events};
-pub use faults::{FaultRecord, Faults, OnStack};
+pub use faults::{FaultRecord, Faults, OnStack, Sentence};
 pub use frames::{FrameInfo, FrameOwner, FrameTotals, Frames, Place, Rule, StackPlace};
 pub use interrupts::{Interrupts, Lines};
 pub use processes::{

@@ -2,16 +2,19 @@
 //!
 //! The first thing to try with a kernel one does not know yet: does it say what happened?
 
+use core::fmt::Write;
+
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::record::{Row, text};
 use crate::{CrashKind, Error};
 
 pub(super) const COMMAND: Command = Command {
     name: "crash",
     group: Group::Session,
-    usage: "<kind>",
+    usage: "<kind>|list",
     summary: "fault on purpose and see the report",
-    help: "Makes the kernel itself do what it must not: `panic`; `panic-locked` (with interrupts off and every lock of the consoles held); `page-fault` (a write to a guard page); `read-only` (a write to its own constants); `undefined` (an undefined instruction); `breakpoint` (which it survives); `stack-overflow` (a double fault on its own stack); `debugger` (a page fault in the shell's own thread, which is caught: the command is given up). All but `breakpoint` and `debugger` end the session: the machine stays as it is, for a debugger to look at. The name must be written out.",
+    help: "Makes the kernel itself do what it must not, and shows that it says so. `crash list` lists the kinds: panics, page faults, other exceptions, faults inside the report of another one, faults with locks held or without a heap. After all but `breakpoint` and `debugger` the kernel is dead: what it was doing stays as it is, the shell looks at it, and only `crash` can be done to it once more; `reboot` begins again. The name must be written out.",
     examples: &[
         (
             "crash page-fault",
@@ -19,42 +22,47 @@ pub(super) const COMMAND: Command = Command {
         ),
         ("crash breakpoint", "one line, and on it goes"),
     ],
-    rows: &[],
-    args: &[ArgKind::Words(&KINDS)],
+    rows: &[KIND_ROW],
+    args: &[ArgKind::Words(CrashKind::NAMES)],
     run,
 };
 
-const KINDS: [&str; 8] = [
-    "panic",
-    "panic-locked",
-    "page-fault",
-    "read-only",
-    "undefined",
-    "breakpoint",
-    "stack-overflow",
-    "debugger",
-];
+const KIND_ROW: Row = Row {
+    name: "kind",
+    about: "a kind of crash, of `crash list`",
+    fields: &[
+        text("name", "what it is called"),
+        text("about", "what it does"),
+    ],
+};
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let word = args.word().ok_or(Error::Missing("kind of crash"))?;
     args.done()?;
-    let kind = match word.text()? {
-        "panic" => CrashKind::Panic,
-        "panic-locked" => CrashKind::PanicLocked,
-        "page-fault" => CrashKind::PageFault,
-        "read-only" => CrashKind::ReadOnly,
-        "undefined" => CrashKind::Undefined,
-        "breakpoint" => CrashKind::Breakpoint,
-        "stack-overflow" => CrashKind::StackOverflow,
-        "debugger" => CrashKind::Debugger,
-        _ => {
-            return Err(Error::Unknown(
-                excerpt(word.0),
-                "a kind of crash; `help crash` lists them",
-            ));
-        }
-    };
+    if word.0 == "list" {
+        return list(context);
+    }
+    let kind = CrashKind::named(word.text()?).ok_or(Error::Unknown(
+        excerpt(word.0),
+        "a kind of crash; `crash list` lists them",
+    ))?;
     let crash = context.target.crash().ok_or(Error::Lacks("way to crash"))?;
     crash.crash(kind);
+    Ok(())
+}
+
+fn list(context: &mut Context<'_>) -> Result<(), Error> {
+    let out = &mut context.out;
+    for kind in CrashKind::ALL {
+        let (name, about) = (kind.name(), kind.about());
+        match out.is_json() {
+            true => out
+                .record(KIND_ROW.name)
+                .text("name", name)
+                .text("about", about)
+                .end()?,
+            false => writeln!(out, "{name:<16} {about}")?,
+        }
+    }
     Ok(())
 }

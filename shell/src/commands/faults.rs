@@ -17,7 +17,7 @@ pub(super) const FAULTS: Command = Command {
     group: Group::Processor,
     usage: "",
     summary: "list the last faults, each with its cause",
-    help: "Shows the faults that ended a program or the kernel's work, the oldest first: number, vector, error code, RIP, and the cause in one sentence. The last line counts them and says how many older ones have been overwritten. `$_` becomes the number of the newest. `fault NUMBER` shows all that was known.",
+    help: "Shows the faults that ended a program or the kernel's work, and its panics, the oldest first: number, vector, error code, RIP, and the cause in one sentence. The last line counts them and says how many older ones have been overwritten. `$_` becomes the number of the newest. `fault NUMBER` shows all that was known.",
     examples: &[
         ("faults", "what has gone wrong?"),
         ("spawn fault-null-read; faults", "and why?"),
@@ -44,8 +44,8 @@ const FAULT_ROW: Row = Row {
     about: "a fault",
     fields: &[
         number("number", "counted from 1 since boot"),
-        number("vector", "the vector"),
-        text("name", "its name"),
+        number("vector", "the vector; null for a panic").or_null(),
+        text("name", "its name, or `panic`"),
         hex("error", "the error code; 0 where there is none"),
         hex("rip", "the instruction"),
         hex("cr2", "CR2 as it was"),
@@ -94,11 +94,16 @@ fn list(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn row(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
     let out = &mut context.out;
+    let vector = record.panic.is_none().then_some(u64::from(record.vector));
+    let name = match vector {
+        Some(_) => vectors::name(record.vector),
+        None => "panic",
+    };
     if out.is_json() {
         out.record(FAULT_ROW.name)
             .number("number", record.seq)
-            .number("vector", u64::from(record.vector))
-            .text("name", vectors::name(record.vector))
+            .number("vector", vector)
+            .text("name", name)
             .hex("error", record.error)
             .hex("rip", record.registers.rip)
             .hex("cr2", record.registers.cr2)
@@ -106,11 +111,10 @@ fn row(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
             .number("pid", u64::from(record.pid))
             .text("program", &record.name)
             .number("ring", u64::from(record.registers.cs & 3))
-            .text("cause", record.cause())
+            .text("cause", record.sentence())
             .end()?;
         return Ok(());
     }
-    let name = vectors::name(record.vector);
     let mnemonic = name.split(' ').next().unwrap_or(name);
     writeln!(
         out,
@@ -118,7 +122,7 @@ fn row(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
         record.seq,
         record.error,
         VirtAddr(record.registers.rip),
-        record.cause(),
+        record.sentence(),
         Who(record)
     )?;
     Ok(())

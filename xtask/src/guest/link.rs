@@ -18,6 +18,8 @@ pub const PROMPT: &str = "ringwalk> ";
 const REPORT_PAUSE: Duration = Duration::from_secs(1);
 /// How long a report may take in all.
 const REPORT_TIME: Duration = Duration::from_secs(10);
+/// How the last line of a report begins.
+const REPORT_END: &str = "halted";
 /// The most lines of a report that are kept.
 const REPORT_LINES: usize = 200;
 
@@ -241,6 +243,17 @@ impl Link {
     ///
     /// Everything that makes the answer unfit for use.
     pub fn command(&mut self, line: &str, limits: Limits) -> Result<Reply, Failure> {
+        self.answered(line, limits, &mut |_, _| false)
+    }
+
+    /// Sends one line and reads the frame that answers it. `report` may take a report of the kernel's
+    /// death that begins with a line; what it does not take is a failure.
+    fn answered(
+        &mut self,
+        line: &str,
+        limits: Limits,
+        report: &mut dyn FnMut(&mut Self, &str) -> bool,
+    ) -> Result<Reply, Failure> {
         let seq = self.seq + 1;
         self.place = Place::Command {
             seq,
@@ -258,6 +271,9 @@ impl Link {
         let reply = loop {
             let text = self.line(limits)?;
             if begins_a_fault_report(&text) {
+                if report(self, &text) {
+                    continue;
+                }
                 return Err(self.fault(vec![text]));
             }
             match frame.take(&text) {
@@ -326,16 +342,48 @@ impl Link {
         }
     }
 
-    /// Reads the rest of a report until the kernel pauses.
-    fn fault(&mut self, mut report: Vec<String>) -> Failure {
+    /// Sends one line that crashes the kernel, and reads the report that comes into its frame; then
+    /// the frame's rest, if the shell survives. Framing must be on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no report, or everything that makes the answer unfit for use.
+    pub fn crash(&mut self, line: &str, limits: Limits) -> Result<(Vec<String>, Reply), Failure> {
+        let mut report = Vec::new();
+        let reply = self.answered(line, limits, &mut |link, text| {
+            if report.is_empty() {
+                report = link.report(vec![text.to_owned()]);
+                return true;
+            }
+            false
+        })?;
+        match report.is_empty() {
+            true => Err(self.failure(Trouble::Fault { report })),
+            false => Ok((report, reply)),
+        }
+    }
+
+    /// Reads the rest of a report: to its last line, or until the kernel pauses.
+    fn report(&mut self, mut report: Vec<String>) -> Vec<String> {
         let limits = Limits::from_now(REPORT_TIME, REPORT_PAUSE);
         self.wire.awake();
         while report.len() < REPORT_LINES {
             match self.wire.line(limits) {
-                Ok(line) => report.push(line),
+                Ok(line) => {
+                    let is_last = line.starts_with(REPORT_END);
+                    report.push(line);
+                    if is_last {
+                        break;
+                    }
+                }
                 Err(_) => break,
             }
         }
+        report
+    }
+
+    fn fault(&mut self, report: Vec<String>) -> Failure {
+        let report = self.report(report);
         let mut failure = self.failure(Trouble::Fault { report });
         // The report is what was printed last.
         failure.evidence.last.clear();

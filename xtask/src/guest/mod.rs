@@ -158,6 +158,20 @@ impl Guest {
             .or_else(|failure| self.explain(failure))
     }
 
+    /// Runs one line that crashes the kernel: the lines of its report, and the framed answer of the
+    /// shell, which survives it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no report, or the shell does not survive.
+    pub fn crash(&mut self, line: &str) -> Result<(Vec<String>, Reply), Failure> {
+        self.framing(true)?;
+        let limits = self.limits();
+        self.link
+            .crash(line, limits)
+            .or_else(|failure| self.explain(failure))
+    }
+
     /// Turns framing on or off; at the prompt it is off.
     ///
     /// # Errors
