@@ -53,10 +53,8 @@ pub(crate) fn crash(kind: CrashKind) {
         CrashKind::Execute => call(&raw const TRAP as u64),
         CrashKind::NullCall => call(0),
         CrashKind::NonCanonical => load(NON_CANONICAL),
-        CrashKind::StackSegment => load_by_rbp(NON_CANONICAL),
         CrashKind::Selector => selector(0x1230),
         CrashKind::NotPresent => selector(descriptors::NOT_PRESENT_DATA),
-        CrashKind::Msr => msr(),
         CrashKind::Divide => divide(),
         CrashKind::Undefined => undefined(),
         CrashKind::DoubleFault => push_at(UNMAPPED),
@@ -147,21 +145,6 @@ fn per_cpu() {
     unsafe { asm!("mov rax, gs:[0x10]", out("rax") _, options(nostack)) };
 }
 
-#[inline(never)]
-fn load_by_rbp(address: u64) {
-    // SAFETY: the address is not canonical, so nothing is read, and RBP is put back by nobody
-    // since the fault never returns here.
-    unsafe {
-        asm!(
-            "push rbp",
-            "mov rbp, {0}",
-            "mov {0}, [rbp]",
-            "pop rbp",
-            inout(reg) address => _
-        );
-    }
-}
-
 /// Calls what is not code.
 #[inline(never)]
 fn call(address: u64) {
@@ -173,20 +156,6 @@ fn call(address: u64) {
 fn selector(selector: u16) {
     // SAFETY: the CPU refuses the selector, and ES stays as it is.
     unsafe { asm!("mov es, {0:x}", in(reg) selector, options(nostack)) };
-}
-
-#[inline(never)]
-fn msr() {
-    // SAFETY: no CPU has this one, so nothing is read.
-    unsafe {
-        asm!(
-            "rdmsr",
-            in("ecx") 0x4000_0000_u32,
-            out("eax") _,
-            out("edx") _,
-            options(nomem, nostack)
-        );
-    }
 }
 
 #[inline(never)]

@@ -86,8 +86,10 @@ fn what(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
     }
     writeln!(out)?;
     if vector == PAGE_FAULT {
-        let names = bits::PAGE_FAULT.names(error);
-        writeln!(out, "error code bits: {names}")?;
+        match error {
+            0 => writeln!(out, "error code bits: none")?,
+            error => writeln!(out, "error code bits: {}", bits::PAGE_FAULT.names(error))?,
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod broken;
 mod check;
 mod compare;
 mod console;
+mod crashes;
 mod entry;
 mod faults;
 mod foretold;
@@ -254,7 +255,11 @@ fn main() -> Result<()> {
             ("poweroff_and_reboot_leave", machines::poweroff_and_reboot),
             ("no_serial_line", machines::no_serial_line),
             ("the_default_cpu_model", machines::default_cpu),
-            ("crashes_are_reported", machines::crashes_are_reported),
+            (
+                "a_breakpoint_is_survived",
+                machines::a_breakpoint_is_survived,
+            ),
+            ("each_crash_is_reported_twice", crashes::each_kind_twice),
             ("prove_on_the_default_cpu", access::prove_on_the_default_cpu),
             ("prove_takes_nmis", access::prove_takes_nmis),
             ("memory_sizes", machines::memory_sizes),
