@@ -83,11 +83,11 @@ pub(crate) fn foretell(
 
 /// Whether what was foretold came true.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Held {
+pub(crate) enum Held<C = Came> {
     /// It did: this.
-    True(Came),
+    True(C),
     /// Not by the architecture, but as this emulator is known to deviate.
-    Deviating(Came),
+    Deviating(C),
     /// It did not.
     False,
 }
@@ -186,4 +186,18 @@ pub(crate) fn ring_of_fault(context: &mut Context<'_>, pid: Pid) -> Option<u8> {
         (event.kind == EventKind::Fault && event.pid == pid).then_some(event)
     })?;
     event.cs.map(|cs| (cs & 3) as u8)
+}
+
+/// The known deviations that a report names.
+pub(crate) struct Ids<'a>(pub(crate) &'a Report);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut gap = "";
+        for known in self.0.deviations() {
+            write!(f, "{gap}{}", known.id)?;
+            gap = " ";
+        }
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 //! For somebody whose kernel dies at IRETQ: put the frame it built here, and see which fault
 //! the CPU raises, where, and with which error code.
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
 use heapless::Vec;
 use machine::VirtAddr;
@@ -13,7 +13,7 @@ use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::commands::spawn;
 use crate::error::excerpt;
 use crate::foreground::OUTPUT;
-use crate::foretold::{Foretold, Held, compare, foretell, frame_of, ring_of_fault};
+use crate::foretold::{Foretold, Held, Ids, compare, foretell, frame_of, ring_of_fault};
 use crate::grammar::word::Word;
 use crate::once::Once;
 use crate::process::{self, Named};
@@ -231,20 +231,6 @@ fn said(context: &mut Context<'_>, report: &Report, who: Named, exit: Exit) -> R
         }
     }
     Ok(())
-}
-
-/// The known deviations that a report names.
-struct Ids<'a>(&'a Report);
-
-impl fmt::Display for Ids<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut gap = "";
-        for known in self.0.deviations() {
-            write!(f, "{gap}{}", known.id)?;
-            gap = " ";
-        }
-        Ok(())
-    }
 }
 
 /// What was asked for.

@@ -121,6 +121,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &set::COMMAND,
     &stages::SWITCH,
     &stages::NEXT,
+    &stages::STEP,
     &stages::ABORT,
     &eval::COMMAND,
     &assert::COMMAND,

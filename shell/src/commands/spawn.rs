@@ -11,7 +11,7 @@ use crate::foreground::{OUTPUT, attend};
 use crate::grammar::word::Word;
 use crate::process::{Named, info, status_word};
 use crate::record::{Row, number, text};
-use crate::staging::{CHANGE, FORETOLD, OBSERVED, STAGE, WORD};
+use crate::staging::{CHANGE, FORETOLD, HELD, OBSERVED, PREDICTION, STAGE, WORD};
 use crate::stop::{self, STOP, Unfinished};
 use crate::{Error, Exit, Pid, ProcessError, way};
 
@@ -41,9 +41,11 @@ pub(super) const COMMAND: Command = Command {
         },
         STAGE,
         FORETOLD,
+        PREDICTION,
         WORD,
         OBSERVED,
         CHANGE,
+        HELD,
         STOP,
     ],
     args: &[ArgKind::Program, ArgKind::Any],

@@ -12,7 +12,7 @@ use crate::grammar::word::Word;
 use crate::output::Output;
 use crate::process::{Named, alive, processes};
 use crate::record::{Row, number, text};
-use crate::staging::{self, CHANGE, FORETOLD, OBSERVED, STAGE, Stage, WORD};
+use crate::staging::{self, CHANGE, FORETOLD, HELD, OBSERVED, PREDICTION, STAGE, Stage, WORD};
 use crate::stop::{STOP, Unfinished};
 use crate::{Moment, Pid, ProcessState, Went};
 
@@ -21,7 +21,7 @@ pub(super) const SWITCH: Command = Command {
     group: Group::Stops,
     usage: "<pid> [--step | --stop-at STAGE]",
     summary: "give a process the next turn, stage by stage",
-    help: "Switches to a process that waits for the processor. With `--step` everything stops where the switch begins; `next` goes on to the next stage, `step` by one instruction. The stages are SaveContext, LoadCr3, SetRsp0, SwitchStack, BuildIretFrame, Iretq, FirstUserInstruction, FirstTrapBack. At each one it says how many instructions it took, what changed, whether the last stage did what had been foretold, and what is about to happen.",
+    help: "Switches to a process that waits for the processor. With `--step` everything stops where the switch begins; `next` goes on to the next stage, `step` by one instruction. The stages are SaveContext, LoadCr3, SetRsp0, SwitchStack, BuildIretFrame, Iretq, FirstUserInstruction, FirstTrapBack. At each one it says how many instructions it took, what changed, whether the last stage did what had been foretold, and what is about to happen; before CR3 is loaded also what `check switch` says, and before IRETQ what `check iret` says.",
     examples: &[(
         "spawn spinner &; switch $_ --step",
         "how does it get back into ring 3?",
@@ -31,9 +31,16 @@ pub(super) const SWITCH: Command = Command {
         ArgKind::Words(&["--step", "--stop-at"]),
         ArgKind::Words(Stage::NAMES),
     ],
-    rows: &[STAGE, FORETOLD, WORD, OBSERVED, CHANGE, STOP],
+    rows: &[
+        STAGE, FORETOLD, PREDICTION, WORD, OBSERVED, CHANGE, HELD, STOP,
+    ],
     run: run_switch,
 };
+
+/// What goes on to a stage may also come to the end of the process.
+const NEXT_ROWS: &[Row] = &[
+    OBSERVED, CHANGE, HELD, STAGE, FORETOLD, PREDICTION, WORD, STOP, OUTPUT, EXIT,
+];
 
 pub(super) const NEXT: Command = Command {
     name: "next",
@@ -43,8 +50,23 @@ pub(super) const NEXT: Command = Command {
     help: "Goes on, instruction by instruction, to the next stage of what `spawn --stop-at` or `switch --step` began, or to the one that is named.",
     examples: &[("next", "one stage"), ("next Iretq", "up to IRETQ")],
     args: &[ArgKind::Words(Stage::NAMES)],
-    rows: &[OBSERVED, CHANGE, STAGE, FORETOLD, WORD, STOP, OUTPUT, EXIT],
+    rows: NEXT_ROWS,
     run: run_next,
+};
+
+pub(super) const STEP: Command = Command {
+    name: "step",
+    group: Group::Stops,
+    usage: "[count]",
+    summary: "execute one instruction of a switch, or so many",
+    help: "As `si`, on the way that `spawn --stop-at` or `switch --step` began: where an instruction leads to the next stage, that is shown as `next` shows it.",
+    examples: &[
+        ("step", "one instruction"),
+        ("step 10", "at most ten, and not past a stage"),
+    ],
+    args: &[],
+    rows: NEXT_ROWS,
+    run: run_step,
 };
 
 pub(super) const ABORT: Command = Command {
@@ -136,6 +158,16 @@ fn run_next(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error>
     args.done()?;
     context.stop()?;
     staging::advance(context, to)
+}
+
+fn run_step(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let count = match args.peek() {
+        Some(_) => args.number(context, "count")?,
+        None => 1,
+    };
+    args.done()?;
+    context.stop()?;
+    staging::step(context, count)
 }
 
 fn run_abort(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
