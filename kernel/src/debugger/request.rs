@@ -79,8 +79,8 @@ pub(super) fn answer() -> Option<Answer> {
 /// Lets every process that can run have a turn; whether there was any.
 pub(crate) fn give_turns() -> bool {
     // Where there is nobody, an NMI meanwhile would stop the kernel's own thread in the middle of
-    // nothing.
-    if !process::is_any() {
+    // nothing. At a stop nobody is given a turn, and the world may have the list locked.
+    if stop::is_stopped() || !process::is_any() {
         return false;
     }
     matches!(ask(Request::Turns), Some(Answer::Ran(true)))

@@ -223,9 +223,11 @@ impl Table {
     }
 }
 
-/// The name of the program that a process runs, dead ones included.
+/// The name of the program that a process runs, dead ones included; `None` also where the list
+/// cannot be looked at, as [`is_readable`] says.
 pub(crate) fn program_of(pid: u32) -> Option<String<32>> {
-    table().get(pid).map(|process| process.name.string())
+    let mut table = TABLE.try_lock()?;
+    table.get(pid).map(|process| process.name.string())
 }
 
 /// Whether the list can be looked at: not while somebody was stopped in the middle of changing it.

@@ -84,6 +84,8 @@ pub(crate) fn place(va: VirtAddr) -> Place {
         Place::Stack(mut place) if place.kind == StackKind::Kernel => {
             let index = usize::try_from(place.number).unwrap_or(usize::MAX);
             let stack = stacks::place(index).filter(|_| place.state == StackState::Live);
+            // Whoever only asks for a name has it without the process where that cannot be known.
+            let stack = stack.filter(|_| super::is_readable());
             place.owner = stack.and_then(|(stack, _)| owner(stack));
             Place::Stack(place)
         }
