@@ -7,18 +7,16 @@ use machine::PhysAddr;
 use shell::Backtrace;
 use unwinder::{Images, Walk};
 
-use crate::arch::cpu;
 use crate::arch::entry::TrapFrame;
 use crate::memory::physmap::LiveMemory;
 use crate::{image, process, target};
 
-/// From the registers that a trap saved; stacks are read in the space that CR3 names.
-pub(crate) fn of_trap(frame: &TrapFrame) -> Backtrace {
+/// From the registers that a trap saved; stacks are read in the space of `root`.
+pub(crate) fn of_trap(frame: &TrapFrame, root: PhysAddr) -> Backtrace {
     let images = Images {
         kernel: image::unwind_tables(),
         program: process::unwind_tables(),
     };
     let walk = Walk::new(images, frame.unwound(), true);
-    let root = PhysAddr(cpu::cr3());
     Backtrace::follow(walk, &mut LiveMemory, &target::paging(), root)
 }

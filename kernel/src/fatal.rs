@@ -16,6 +16,7 @@ use crate::arch::entry::TrapFrame;
 use crate::console::emergency;
 use crate::debugger;
 use crate::lock::Lock;
+use crate::memory::master;
 
 /// The reports under way.
 struct Reports {
@@ -35,6 +36,7 @@ static REPORTS: Reports = Reports {
 pub(crate) struct Mishap {
     pub(crate) frame: TrapFrame,
     pub(crate) cr2: u64,
+    pub(crate) cr3: u64,
     pub(crate) what: What,
 }
 
@@ -63,6 +65,16 @@ pub(crate) fn place() -> Range {
         at: &raw const REPORTS as u64,
         bytes: size_of_val(&REPORTS) as u64,
     }
+}
+
+/// Leaves the space that is in use, which may be broken, for the master's, in which all that a report
+/// needs is mapped. Which one it was.
+pub(crate) fn leave() -> u64 {
+    let cr3 = cpu::cr3();
+    if let Some(root) = master::root().filter(|root| root.0 != cr3) {
+        master::load_root(root);
+    }
+    cr3
 }
 
 /// Begins a report of this.
@@ -114,7 +126,12 @@ pub(crate) fn first_fault() -> Option<(u8, u64)> {
 /// The end of every report: the shell goes on, or nothing does.
 pub(crate) fn end() -> ! {
     let first = REPORTS.first.try_lock().and_then(|first| first.clone());
-    if let Some(Mishap { frame, cr2, what }) = first
+    if let Some(Mishap {
+        frame,
+        cr2,
+        cr3,
+        what,
+    }) = first
         && debugger::can_look()
     {
         let _ = writeln!(
@@ -126,7 +143,7 @@ pub(crate) fn end() -> ! {
             What::Fault(vector) => StopReason::Fault { vector },
             What::Panic(_) => StopReason::Panic,
         };
-        debugger::die(&frame, reason);
+        debugger::die(&frame, cr3, reason);
     }
     let _ = writeln!(emergency(), "halted; the machine stays as it is");
     cpu::halt()

@@ -184,15 +184,17 @@ fn note(vector: u8, frame: &mut TrapFrame) {
 
 /// The report of a fatal exception.
 fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
+    let cr3 = fatal::leave();
     let mut out = emergency();
     let depth = fatal::begin(&Mishap {
         frame: frame.clone(),
         cr2,
+        cr3,
         what: What::Fault(vector),
     });
     match depth {
         Depth::First => {
-            let record = faults::record(vector, frame, cr2);
+            let record = faults::record(vector, frame, cr2, cr3);
             let _ = faults::report(&record, &mut out);
             let _ = compare(&mut out, vector, frame.error);
         }

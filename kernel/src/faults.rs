@@ -61,13 +61,13 @@ const NO_VECTOR: u8 = 0xff;
 const DOUBLE_FAULT: u8 = 8;
 
 /// Gathers what is known about an exception, and keeps it.
-pub(crate) fn record(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
-    keep(gather(vector, frame, cr2))
+pub(crate) fn record(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
+    keep(gather(vector, frame, cr2, cr3))
 }
 
 /// The same for a panic in this state.
-pub(crate) fn record_panic(message: String<200>, frame: &TrapFrame) -> FaultRecord {
-    let record = gather(NO_VECTOR, frame, cpu::cr2());
+pub(crate) fn record_panic(message: String<200>, frame: &TrapFrame, cr3: u64) -> FaultRecord {
+    let record = gather(NO_VECTOR, frame, cpu::cr2(), cr3);
     keep(FaultRecord {
         panic: Some(message),
         ..record
@@ -102,9 +102,10 @@ pub(crate) fn get(seq: u64) -> Option<FaultRecord> {
     })
 }
 
-fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
+fn gather(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
     let registers = Registers {
         cr2,
+        cr3,
         ..frame.registers()
     };
     let root = PhysAddr(registers.cr3);
@@ -125,7 +126,7 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64) -> FaultRecord {
             .then(|| machine::walk(&mut LiveMemory, &paging, root, VirtAddr(cr2))),
         stack: stacks::holding(registers.rsp).or_else(|| process::stack_holding(registers.rsp)),
         guard: has_address.then(|| guard(cr2)).flatten(),
-        backtrace: backtrace::of_trap(frame),
+        backtrace: backtrace::of_trap(frame, root),
         registers,
     }
 }

@@ -23,9 +23,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         debugger::give_up(Why::Panic);
     }
     // The message comes after it: making text of it may panic, too.
+    let cr3 = fatal::leave();
     let depth = fatal::begin(&Mishap {
         frame: frame.clone(),
         cr2: cpu::cr2(),
+        cr3,
         what: What::Panic(place(info)),
     });
     match depth {
@@ -33,7 +35,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             let mut message = String::new();
             let text = format_args!("{}{}", info.message(), place(info));
             let _ = Cut(&mut message).write_fmt(text);
-            let record = faults::record_panic(message, &frame);
+            let record = faults::record_panic(message, &frame, cr3);
             let _ = faults::report(&record, &mut out);
         }
         Depth::Inside => {

@@ -88,6 +88,9 @@ impl Gate {
     }
 }
 
+#[repr(C, align(4096))]
+struct OwnPage(TaskStateSegment);
+
 static GDT: Once<GlobalDescriptorTable<16>> = Once::new();
 /// The user's code and data segments with P clear: what `iretq` shows #NP with. They are used
 /// for nothing else.
@@ -95,13 +98,14 @@ const ABSENT_CODE: u64 = 0x00af_7b00_0000_ffff;
 const ABSENT_DATA: u64 = 0x00cf_7300_0000_ffff;
 /// The selector of the second one.
 pub(crate) const NOT_PRESENT_DATA: u16 = 0x40;
-static mut TSS: TaskStateSegment = TaskStateSegment::new();
+/// Alone on its page, so that one can try what comes when that is not mapped.
+static mut TSS: OwnPage = OwnPage(TaskStateSegment::new());
 static mut IDT: [Gate; 256] = [Gate::ABSENT; 256];
 
 /// Loads our GDT, TSS and IDT, still without IST stacks, so that a fault in the rest of boot
 /// is reported instead of resetting the machine. Call once, with interrupts off.
 pub(crate) fn load() {
-    let tss = &raw const TSS;
+    let tss = (&raw const TSS).cast::<TaskStateSegment>();
     // SAFETY: the descriptor keeps only the address, and the TSS is never moved or dropped.
     let tss_descriptor = unsafe { Descriptor::tss_segment_unchecked(tss) };
     let gdt = GDT.call_once(|| {
@@ -151,7 +155,7 @@ pub(crate) fn use_ist_stacks(tops: [u64; IST_STACKS.len()]) {
     for (&(vector, slot, _), top) in IST_STACKS.iter().zip(tops) {
         let index = usize::from(slot) - 1;
         // SAFETY: `index` is 0 to 3 by the table above, inside the array of seven.
-        let field = unsafe { &raw mut TSS.interrupt_stack_table[index] };
+        let field = unsafe { &raw mut TSS.0.interrupt_stack_table[index] };
         // SAFETY: the TSS is ours and boot is single-threaded; the CPU reads it when a vector
         // with this IST arrives, which no gate asks for before the line below. The TSS is
         // packed, hence the unaligned write.
@@ -164,7 +168,7 @@ pub(crate) fn use_ist_stacks(tops: [u64; IST_STACKS.len()]) {
 /// the one before.
 pub(crate) fn set_rsp0(top: u64) -> u64 {
     // SAFETY: only the address of the field is taken.
-    let field = unsafe { &raw mut TSS.privilege_stack_table[0] };
+    let field = unsafe { &raw mut TSS.0.privilege_stack_table[0] };
     // SAFETY: our own TSS; the read races with nobody, there is one CPU.
     let old = unsafe { ptr::read_unaligned(field) };
     // SAFETY: an 8-byte store to our TSS; the CPU reads it only on a change from ring 3, which
@@ -185,7 +189,7 @@ pub(crate) fn tss_place() -> (u64, u64) {
 /// The stack that the CPU switches to on the way in from ring 3.
 pub(crate) fn rsp0() -> u64 {
     // SAFETY: only the address of the field is taken.
-    let field = unsafe { &raw const TSS.privilege_stack_table[0] };
+    let field = unsafe { &raw const TSS.0.privilege_stack_table[0] };
     // SAFETY: our own TSS; the read races with nobody, there is one CPU.
     unsafe { ptr::read_unaligned(field) }.as_u64()
 }

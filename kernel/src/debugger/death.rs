@@ -30,9 +30,9 @@ pub(crate) fn can_look() -> bool {
 }
 
 /// Stops the world for good, in this state.
-pub(crate) fn die(frame: &TrapFrame, reason: StopReason) -> ! {
+pub(crate) fn die(frame: &TrapFrame, cr3: u64, reason: StopReason) -> ! {
     IS_DEAD.store(true, Ordering::Relaxed);
-    stop::stop(frame.clone(), 0, reason)
+    stop::stop_in(cr3, frame.clone(), 0, reason)
 }
 
 /// Crashes the kernel's own thread. In a dead kernel it is begun again, for that alone.

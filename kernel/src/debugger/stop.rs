@@ -355,7 +355,12 @@ fn own_tf(flags: &mut u64) {
 }
 
 /// Stops the world: its thread goes on from `frame`, once it is let go.
-pub(super) fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
+fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
+    stop_in(cpu::cr3(), frame, dr6, reason)
+}
+
+/// The same, when this space was in use.
+pub(super) fn stop_in(cr3: u64, frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
     RUNS.store(true, Ordering::Relaxed);
     breakpoints::disarm();
     ARMED.fetch_and(!STEP, Ordering::Relaxed);
@@ -372,7 +377,7 @@ pub(super) fn stop(frame: TrapFrame, dr6: u64, reason: StopReason) -> ! {
         number,
         frame,
         cr2: cpu::cr2(),
-        cr3: cpu::cr3(),
+        cr3,
         dr6,
         pid: current_pid(),
         reason,

@@ -114,7 +114,7 @@ pub(crate) fn die_of_fault(frame: &TrapFrame, vector: u8, cr2: u64) -> ! {
         u64::from(vector) | frame.error << 8,
         if vector == 14 { cr2 } else { frame.rip },
     );
-    faults::record(vector, frame, cr2);
+    faults::record(vector, frame, cr2, cpu::cr3());
     let error = if vectors::has_error_code(vector) {
         frame.error
     } else {
