@@ -13,6 +13,9 @@ import gdb
 MODULES = [
     "prefix",
     "kernel",
+    "looks",
+    "programs",
+    "printers",
 ]
 
 

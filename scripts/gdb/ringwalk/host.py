@@ -1,0 +1,112 @@
+"""The program `rw`: the kernel's own shell, outside. It asks for memory and registers, and prints.
+
+It is built from the crate `host`, so what it prints is what the kernel's shell prints. The protocol is
+described in host/src/conversation.rs.
+"""
+
+import os
+import subprocess
+
+import gdb
+
+from . import kernel, machine
+from .prefix import Failure
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+# Where the kernel says how everything in it is found; part of a mangled name.
+BEACON = "6export6BEACON"
+
+_program = None
+
+
+def program():
+    """The program's file: `RINGWALK_RW`, or the one cargo builds, built when it is first needed."""
+    global _program
+    if _program is None:
+        _program = os.environ.get("RINGWALK_RW") or _built()
+    return _program
+
+
+def _built():
+    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
+    path = os.path.join(ROOT, target, "debug", "rw")
+    try:
+        done = subprocess.run(
+            ["cargo", "build", "--quiet", "--package", "host"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        why = done.stderr.strip().splitlines()
+    except OSError as error:
+        why = [f"cargo: {error.strerror}"]
+    if not os.path.exists(path):
+        raise Failure(f"cannot build {path}: {why[-1] if why else 'cargo says nothing'}")
+    return path
+
+
+def run(line):
+    """Runs a line of the shell's; what it prints, and whether it went well."""
+    machine.need()
+    if not machine.is_stopped():
+        raise Failure("the machine runs; stop it first (Ctrl-C)")
+    with subprocess.Popen(
+        [program(), "--conversation", "-c", line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            with machine.physical():
+                shown = _converse(child)
+        except BaseException:
+            # Ctrl-C, or a machine that is gone: nobody answers any more.
+            child.kill()
+            raise
+    return shown, child.returncode == 0
+
+
+def _converse(child):
+    shown = []
+    for line in child.stdout:
+        line = line.rstrip("\n")
+        if line.startswith("|"):
+            shown.append(line[1:])
+        elif line == "end":
+            return shown
+        else:
+            child.stdin.write(_answer(line) + "\n")
+            child.stdin.flush()
+    raise Failure(f"{program()} ended without an answer")
+
+
+def _answer(question):
+    words = question.split()
+    try:
+        if words[0] == "read":
+            address, count = int(words[1], 0), int(words[2])
+            return "ok " + bytes(gdb.selected_inferior().read_memory(address, count)).hex()
+        if words[0] == "registers":
+            return "ok " + machine.monitor("info registers").encode().hex()
+        if words[0] == "memory":
+            # `base memory: 134217728`, and perhaps `plugged memory: 0`.
+            said = machine.monitor("info memory_size_summary")
+            return "ok " + said.split(":")[1].split()[0]
+        if words[0] == "beacon":
+            return f"ok {_beacon():#x}"
+    except gdb.MemoryError:
+        return f"no GDB cannot read {words[1]}"
+    except (gdb.error, Failure, ValueError, IndexError) as why:
+        return "no " + " ".join(str(why).split())
+    return "no what is that?"
+
+
+def _beacon():
+    known = kernel.get()
+    for name in known.symbols:
+        if BEACON in name:
+            return known.address(name)
+    raise Failure(f"{known.path} has no beacon")
