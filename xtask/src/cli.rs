@@ -61,6 +61,8 @@ pub enum Command {
     Tidy,
     /// Record transcripts.
     Bless,
+    /// Look at a dump: what follows is for `rw`.
+    Rw(Vec<OsString>),
     /// Name addresses: what follows is for `symbolizer`'s tool.
     Symbolize(Vec<OsString>),
     /// Named in the plan of the project, not there yet.
@@ -141,6 +143,9 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
                 Command::Symbolize(parser.raw_args()?.collect()),
                 given.machine,
             ));
+        }
+        if given.words.is_empty() && argument == Arg::Value("rw".into()) {
+            return Ok((Command::Rw(parser.raw_args()?.collect()), given.machine));
         }
         if let Some(flag) = flag(&argument) {
             given.flags.push(flag);

@@ -25,11 +25,9 @@ fn called() -> anyhow::Result<Outcome> {
         Command::Setup => {
             let ready = setup::ready(&Project::find())?;
             println!("{}", ready.tools.compiler.name);
-            println!(
-                "{}\n{}",
-                ready.tools.qemu.display(),
-                ready.tools.ovmf.display()
-            );
+            for tool in [&ready.tools.qemu, &ready.tools.ovmf, &ready.tools.gdb] {
+                println!("{}", tool.display());
+            }
         }
         Command::Build => {
             let built = built::prepare(&machine.features)?;
@@ -54,6 +52,13 @@ fn called() -> anyhow::Result<Outcome> {
             let parser = lexopt::Parser::from_args(arguments);
             symbolizer::tool::run(parser, Some(kernel))
                 .map_err(|why| anyhow::anyhow!("symbolize: {why}"))?;
+        }
+        Command::Rw(arguments) => {
+            let parser = lexopt::Parser::from_args(arguments);
+            return match host::main(parser).map_err(|why| why.context("rw"))? {
+                true => Ok(Outcome::Ok),
+                false => Ok(Outcome::Failed),
+            };
         }
         Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
         Command::Screenshot { file, sources } => {

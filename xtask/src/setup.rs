@@ -66,7 +66,7 @@ fn packages(missing: &[Missing]) -> Vec<&'static str> {
 pub fn refusal(missing: &[Missing], why: &str) -> String {
     format!(
         "{}cannot install it: {why}\non Debian 12 or newer: apt-get install {}\n\
-         elsewhere: any qemu-system-x86_64 and OVMF, and a rustup toolchain (1.95 to 1.97) with the \
+         elsewhere: any qemu-system-x86_64, OVMF and GDB, and a rustup toolchain (1.95 to 1.97) with the \
          components rust-src and llvm-tools",
         describe(missing),
         packages(missing).join(" ")
@@ -157,6 +157,7 @@ mod decisions {
         compiler: Result<Compiler, Vec<String>>,
         qemu: bool,
         ovmf: bool,
+        gdb: bool,
     }
 
     impl Probe for Fake {
@@ -168,6 +169,9 @@ mod decisions {
         }
         fn ovmf(&mut self) -> Option<PathBuf> {
             self.ovmf.then(|| "/usr/share/ovmf/OVMF.fd".into())
+        }
+        fn gdb(&mut self) -> Option<PathBuf> {
+            self.gdb.then(|| "/usr/bin/gdb".into())
         }
     }
 
@@ -189,6 +193,7 @@ mod decisions {
             compiler: Ok(compiler()),
             qemu: true,
             ovmf: true,
+            gdb: true,
         };
         assert_eq!(
             tools::look(&mut machine).map(|tools| tools.compiler),
@@ -203,18 +208,20 @@ mod decisions {
             compiler: Err(seen),
             qemu: false,
             ovmf: true,
+            gdb: false,
         };
-        let missing = tools::look(&mut machine).expect_err("two things are missing");
+        let missing = tools::look(&mut machine).expect_err("three things are missing");
         assert_eq!(
             missing
                 .iter()
                 .map(|missing| missing.tool)
                 .collect::<Vec<_>>(),
-            [Tool::Compiler, Tool::Qemu]
+            [Tool::Compiler, Tool::Qemu, Tool::Gdb]
         );
         let text = refusal(&missing, "we are not root and there is no sudo");
         for part in [
             "qemu-system-x86",
+            "gdb",
             "rust-web-src",
             "lacks the component rust-src",
             "not root",

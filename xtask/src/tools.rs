@@ -13,11 +13,13 @@ pub enum Tool {
     Qemu,
     /// UEFI firmware for that machine.
     Ovmf,
+    /// The debugger.
+    Gdb,
 }
 
 impl Tool {
     /// All of them, in the order they are needed.
-    pub const ALL: [Tool; 3] = [Tool::Compiler, Tool::Qemu, Tool::Ovmf];
+    pub const ALL: [Tool; 4] = [Tool::Compiler, Tool::Qemu, Tool::Ovmf, Tool::Gdb];
 
     /// What it is for, in a few words.
     #[must_use]
@@ -28,6 +30,7 @@ impl Tool {
             }
             Tool::Qemu => "qemu-system-x86_64: the machine the kernel boots on",
             Tool::Ovmf => "OVMF.fd: UEFI firmware for that machine",
+            Tool::Gdb => "gdb: looks at the kernel from outside, with scripts/gdb",
         }
     }
 
@@ -44,6 +47,7 @@ impl Tool {
             ],
             Tool::Qemu => &["qemu-system-x86"],
             Tool::Ovmf => &["ovmf"],
+            Tool::Gdb => &["gdb"],
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct Tools {
     pub qemu: PathBuf,
     /// The firmware file.
     pub ovmf: PathBuf,
+    /// The program `gdb`.
+    pub gdb: PathBuf,
 }
 
 /// Looks at the machine. A trait, so that decisions can be tested on machines we do not have.
@@ -76,6 +82,8 @@ pub trait Probe {
     fn qemu(&mut self) -> Option<PathBuf>;
     /// The firmware.
     fn ovmf(&mut self) -> Option<PathBuf>;
+    /// The debugger.
+    fn gdb(&mut self) -> Option<PathBuf>;
 }
 
 /// Asks for everything at once, so that one message can name all that is missing.
@@ -87,13 +95,15 @@ pub fn look(probe: &mut dyn Probe) -> Result<Tools, Vec<Missing>> {
     let compiler = probe.compiler();
     let qemu = probe.qemu();
     let ovmf = probe.ovmf();
-    match (compiler, qemu, ovmf) {
-        (Ok(compiler), Some(qemu), Some(ovmf)) => Ok(Tools {
+    let gdb = probe.gdb();
+    match (compiler, qemu, ovmf, gdb) {
+        (Ok(compiler), Some(qemu), Some(ovmf), Some(gdb)) => Ok(Tools {
             compiler,
             qemu,
             ovmf,
+            gdb,
         }),
-        (compiler, qemu, ovmf) => {
+        (compiler, qemu, ovmf, gdb) => {
             let mut missing = Vec::new();
             if let Err(seen) = compiler {
                 missing.push(Missing {
@@ -101,15 +111,14 @@ pub fn look(probe: &mut dyn Probe) -> Result<Tools, Vec<Missing>> {
                     seen,
                 });
             }
-            if qemu.is_none() {
+            let plain = [
+                (Tool::Qemu, qemu.is_none()),
+                (Tool::Ovmf, ovmf.is_none()),
+                (Tool::Gdb, gdb.is_none()),
+            ];
+            for (tool, _) in plain.into_iter().filter(|(_, is_missing)| *is_missing) {
                 missing.push(Missing {
-                    tool: Tool::Qemu,
-                    seen: Vec::new(),
-                });
-            }
-            if ovmf.is_none() {
-                missing.push(Missing {
-                    tool: Tool::Ovmf,
+                    tool,
                     seen: Vec::new(),
                 });
             }
@@ -156,6 +165,10 @@ impl Probe for Here {
 
     fn ovmf(&mut self) -> Option<PathBuf> {
         OVMF.iter().map(PathBuf::from).find(|file| file.is_file())
+    }
+
+    fn gdb(&mut self) -> Option<PathBuf> {
+        in_path("gdb")
     }
 }
 
