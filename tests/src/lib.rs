@@ -2,6 +2,7 @@
 //! and readers for what QEMU says about the same tables.
 #![forbid(unsafe_code)]
 
+pub mod damage;
 pub mod deviations;
 pub mod grid;
 pub mod leaf;

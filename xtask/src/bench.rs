@@ -130,6 +130,7 @@ fn table(
             outcome = Outcome::Failed;
         }
     }
+    crate::naming::run(built, out)?;
     crate::count::run(built, out)?;
     crate::visits::run(built, out)?;
     Ok(outcome)

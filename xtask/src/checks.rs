@@ -163,6 +163,34 @@ pub fn bless(project: &Project) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads damaged files, as many as that. What each kind came to is printed.
+///
+/// # Errors
+///
+/// One of them was panicked at, or took too long; the message has its number.
+pub fn mutations(project: &Project, count: u64) -> anyhow::Result<()> {
+    let mut cargo = host::cargo(project);
+    cargo
+        .args([
+            "test",
+            "--package",
+            "tests",
+            "--test",
+            "symbols",
+            "damaged_",
+        ])
+        .args(["--", "--nocapture", "--test-threads=1"])
+        .env("RINGWALK_MUTATIONS", count.to_string());
+    steps::run(project, "mutations", "read damaged files", &mut cargo)?;
+    let log = project.logs().join("mutations.log");
+    let text =
+        std::fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    for line in text.lines().filter(|line| line.ends_with("at most")) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
 /// Runs a step whose tool may not be installed: that is a failure for a CI, not for a person.
 fn optional(
     project: &Project,

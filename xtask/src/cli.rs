@@ -9,6 +9,9 @@ use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::guest::{Accel, Firmware, Options};
 
+/// How many damaged files there are if nobody says.
+const MUTATIONS: u64 = 1_000_000;
+
 /// What `--help` prints.
 pub const HELP: &str = include_str!("help.txt");
 
@@ -63,6 +66,11 @@ pub enum Command {
     Bless,
     /// Look at a dump: what follows is for `rw`.
     Rw(Vec<OsString>),
+    /// Damage files in as many ways and read them.
+    Mutations {
+        /// How many.
+        count: u64,
+    },
     /// Name addresses: what follows is for `symbolizer`'s tool.
     Symbolize(Vec<OsString>),
     /// Named in the plan of the project, not there yet.
@@ -257,6 +265,14 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
         },
         "tidy" => Command::Tidy,
         "bless" => Command::Bless,
+        "mutations" => Command::Mutations {
+            count: match words.next() {
+                Some(word) => word
+                    .parse()
+                    .map_err(|_| anyhow!("mutations: how many is `{word}`?"))?,
+                None => MUTATIONS,
+            },
+        },
         "gdb" => Command::NotYet("gdb"),
         other => bail!("no command `{other}`; see cargo xtask --help"),
     };

@@ -20,6 +20,7 @@ pub mod image;
 pub mod kernel;
 pub mod lock;
 pub mod means;
+pub mod naming;
 pub mod programs;
 pub mod project;
 pub mod ramdisk;

@@ -60,6 +60,7 @@ fn called() -> anyhow::Result<Outcome> {
                 false => Ok(Outcome::Failed),
             };
         }
+        Command::Mutations { count } => checks::mutations(&Project::find(), count)?,
         Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
         Command::Screenshot { file, sources } => {
             screenshot::check(&file)?;

@@ -212,7 +212,8 @@ impl Encoder<'_> {
 
     fn rows(&mut self) -> Result<(), TooMany> {
         let flat = self.flat;
-        let (mut context, mut newest, mut at) = (0u32, 0u32, 0u32);
+        // `named` is the last context that a row named itself, not as the parent of another.
+        let (mut context, mut named, mut newest, mut at) = (0u32, 0u32, 0u32, 0u32);
         for (position, row) in flat.rows.iter().enumerate() {
             let offset = self.offset(row.address)?;
             if position % ROWS_IN_A_BLOCK == 0 {
@@ -226,7 +227,7 @@ impl Encoder<'_> {
                 block.extend(u24(context, "contexts")?);
                 block.extend(u24(newest, "contexts")?);
                 self.put(Part::Blocks, &block, 1);
-                at = offset;
+                (at, named) = (offset, context);
             }
             let distance = offset.saturating_sub(at);
             let function = self.function_named(function_of(flat, row.context, row.root));
@@ -249,7 +250,7 @@ impl Encoder<'_> {
             if how == OTHER_CONTEXT {
                 let other = match row.context {
                     0 => 0,
-                    other => zigzag(context, other).saturating_add(1),
+                    other => zigzag(named, other).saturating_add(1),
                 };
                 varint(&mut bytes, other);
             }
@@ -257,6 +258,9 @@ impl Encoder<'_> {
                 varint(&mut bytes, place.saturating_sub(OTHER_PLACE.into()));
             }
             self.put(Part::Rows, &bytes, number(bytes.len()));
+            if how == NEW_CONTEXT || how == OTHER_CONTEXT {
+                named = row.context;
+            }
             (context, newest, at) = (row.context, newest.max(row.context), offset);
         }
         Ok(())
@@ -314,7 +318,7 @@ impl Encoder<'_> {
             let mut bytes = Vec::new();
             bytes.extend(u16_of(place.file, "files")?.to_le_bytes());
             bytes.extend(u16_of(place.column.min(u32::from(u16::MAX)), "columns")?.to_le_bytes());
-            bytes.extend(place.line.to_le_bytes());
+            bytes.extend(u24(place.line, "lines in a file")?);
             self.put(Part::WidePlaces, &bytes, 1);
         }
         Ok(())
@@ -370,6 +374,7 @@ impl Encoder<'_> {
                 group.extend(u24(number(records.len()), "bytes of names")?);
                 group.extend(u24(place, "places")?);
                 group.extend(u24(call, "calls")?);
+                group.extend(u16_of(function.file, "files")?.to_le_bytes());
                 groups.push(group);
                 line = 0;
             }

@@ -83,6 +83,17 @@ impl<'elf> Debug<'elf> {
         &self.units.damaged
     }
 
+    /// The file that a part of the debug information was split off into, if that is so: functions and what is
+    /// inlined are there, and are not read. Lines and symbols are here.
+    #[must_use]
+    pub fn split_off(&self) -> Option<String> {
+        self.units.units.iter().find_map(|unit| {
+            let name = unit.header.dwo_name().ok()??;
+            let name = self.dwarf.attr_string(&unit.header, name).ok()?;
+            Some(name.to_string_lossy().into_owned())
+        })
+    }
+
     /// Who is at an address, innermost first. Empty if nothing is known.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 /// The first bytes of every index.
 pub(crate) const MAGIC: [u8; 8] = *b"RWSYMBOL";
 /// The version this code reads and writes.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 /// The checksum. The table is small: a kernel carries it.
 const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
@@ -48,7 +48,7 @@ pub(crate) enum Part {
     Places,
     /// Those that do not fit there.
     WidePlaces,
-    /// Where every eighth function's record, calls and places begin.
+    /// Where every sixth function's record, calls and places begin, and its file.
     Functions,
     /// Records of functions, and names of files.
     Texts,
@@ -79,24 +79,31 @@ impl Part {
     /// How many bytes an element has.
     pub(crate) const fn element_bytes(self) -> usize {
         match self {
-            Part::Symbols => 10,
-            Part::Blocks => 13,
+            Part::Symbols => SYMBOL_BYTES,
+            Part::Blocks => BLOCK_BYTES,
             Part::Rows | Part::Contexts | Part::Texts => 1,
             Part::Places => 2,
             Part::ContextGroups => 3,
             Part::Calls | Part::Grammar => 4,
-            Part::WidePlaces => 8,
-            Part::Functions => 9,
-            Part::Files => 5,
+            Part::WidePlaces => WIDE_PLACE_BYTES,
+            Part::Functions => FUNCTION_GROUP_BYTES,
+            Part::Files => FILE_BYTES,
         }
     }
 }
+
+/// How many bytes the elements have that are searched.
+pub(crate) const SYMBOL_BYTES: usize = 10;
+pub(crate) const BLOCK_BYTES: usize = 13;
+pub(crate) const WIDE_PLACE_BYTES: usize = 7;
+pub(crate) const FILE_BYTES: usize = 5;
+pub(crate) const FUNCTION_GROUP_BYTES: usize = 11;
 
 /// How many rows a block has, and how many contexts and functions share an element of
 /// [`Part::ContextGroups`] and [`Part::Functions`].
 pub(crate) const ROWS_IN_A_BLOCK: usize = 64;
 pub(crate) const CONTEXTS_IN_A_GROUP: usize = 16;
-pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 8;
+pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 6;
 
 /// How deep inlined calls may be nested. Deeper ones are left out.
 pub(crate) const DEEPEST: usize = 64;
@@ -110,10 +117,11 @@ pub(crate) const LONG_NIBBLE: u8 = 15;
 /// A place is 16 bits: the column in the lower ones, how far below the function's first line in the
 /// upper ones; from this value on the rest is a number of a wide place.
 pub(crate) const COLUMN_BITS: u32 = 7;
-pub(crate) const WIDE_PLACE: u16 = 0xe000;
+pub(crate) const WIDE_PLACE: u16 = 0xd000;
 
 /// The first byte of a row: 4 bits of distance, 2 of context, 2 of place. Another context is 0 for
-/// none, or 1 and how far it is from the last one.
+/// none, or 1 and how far it is from the last one that no row reached as a parent: so rows can be passed
+/// without looking at contexts.
 pub(crate) const LONG_DISTANCE: u8 = 15;
 #[cfg(feature = "std")]
 pub(crate) const SAME_CONTEXT: u8 = 0;

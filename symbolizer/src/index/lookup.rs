@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::Index;
 use super::bytes::{u16_at, u32_at};
-use super::format::{COLUMN_BITS, DEEPEST, IS_DATA, Part, WIDE_PLACE};
-use super::names::{Function, Names, Text};
+use super::format::{DEEPEST, IS_DATA, Part, SYMBOL_BYTES};
+use super::names::{Function, Name, Names, Text};
 use super::rows::Row;
 
 /// What is known of an address.
@@ -109,17 +109,38 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
+/// A function on the way to an address. Of each only what it takes to say more when somebody asks: this is
+/// copied with every answer.
+#[derive(Clone, Copy)]
+struct Level {
+    name: Name,
+    /// The line that its places count from. Before it is known: which call of the next level it is.
+    line: u32,
+    function: u16,
+    /// Where in it: a place as the index has it.
+    place: u16,
+}
+
+impl Level {
+    const NONE: Level = Level {
+        name: Name { at: 0, bytes: 0 },
+        line: 0,
+        function: 0,
+        place: 0,
+    };
+}
+
 /// The frames of an address, innermost first.
 #[derive(Clone, Copy)]
 pub struct Frames<'a> {
     names: Names<'a>,
     /// How far into the outermost function the address is.
     offset: Option<u64>,
-    /// At each depth, the outermost first: where the name of the function is, its number, and the place
-    /// in it.
-    functions: [(u32, u16, Place); DEEPEST + 1],
-    left: usize,
-    /// How many there were to begin with.
+    /// Innermost first.
+    levels: [Level; DEEPEST + 1],
+    /// How many levels have been handed out.
+    next: usize,
+    /// How many there are.
     all: usize,
 }
 
@@ -134,16 +155,8 @@ impl<'a> Frames<'a> {
         Frames {
             names: Names::none(),
             offset: None,
-            functions: [(
-                0,
-                0,
-                Place {
-                    file: 0,
-                    line: 0,
-                    column: 0,
-                },
-            ); DEEPEST + 1],
-            left: 0,
+            levels: [Level::NONE; DEEPEST + 1],
+            next: 0,
             all: 0,
         }
     }
@@ -151,18 +164,25 @@ impl<'a> Frames<'a> {
     /// Whether nobody is known to be there.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.left == 0
+        self.next >= self.all
     }
 
-    /// Every function, the outermost first, and where in it.
+    /// Every function, the innermost first, and where in it.
     pub(super) fn all(&self) -> impl Iterator<Item = (u16, Place)> {
-        let known = self.functions.iter().take(self.all);
-        known.map(|(_, function, place)| (*function, *place))
+        let known = self.levels.iter().take(self.all);
+        known.map(|level| (level.function, self.place(level)))
     }
 
     /// Those that were inlined.
-    pub(super) fn inlined(&self) -> impl Iterator<Item = (u16, Place)> {
-        self.all().skip(1)
+    pub(super) fn inlined(&self) -> impl Iterator<Item = u16> {
+        let inlined = self.levels.iter().take(self.all.saturating_sub(1));
+        inlined.map(|level| level.function)
+    }
+
+    fn place(&self, level: &Level) -> Place {
+        self.names
+            .place(level.place, level.function, level.line)
+            .unwrap_or_default()
     }
 }
 
@@ -170,15 +190,20 @@ impl<'a> Iterator for Frames<'a> {
     type Item = Frame<'a>;
 
     fn next(&mut self) -> Option<Frame<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let (name, _, place) = *self.functions.get(self.left)?;
+        if self.is_empty() {
+            return None;
+        }
+        let level = self.levels.get(self.next)?;
+        self.next = self.next.checked_add(1)?;
+        let place = self.place(level);
+        let is_inlined = !self.is_empty();
         Some(Frame {
-            function: self.names.function(name).unwrap_or(Text::none()),
+            function: self.names.name(level.name).unwrap_or(Text::none()),
             file: self.names.path(place.file).unwrap_or(Text::none()),
             line: place.line,
             column: place.column,
-            is_inlined: self.left > 0,
-            offset: self.offset.filter(|_| self.left == 0),
+            is_inlined,
+            offset: self.offset.filter(|_| !is_inlined),
         })
     }
 }
@@ -225,7 +250,7 @@ impl<'a> Index<'a> {
     /// The function or variable an address lies in.
     #[must_use]
     pub fn symbol_at(&self, address: u64) -> Option<Symbol<'a>> {
-        let number = self.last_not_above(Part::Symbols, self.offset(address)?)?;
+        let number = self.last_not_above::<SYMBOL_BYTES>(Part::Symbols, self.offset(address)?)?;
         let symbol = self.symbol(number)?;
         let distance = address.checked_sub(symbol.address)?;
         (symbol.bytes == 0 || distance < symbol.bytes).then_some(symbol)
@@ -240,7 +265,7 @@ impl<'a> Index<'a> {
         Some(Symbol {
             address: self.base.checked_add(u32_at(element, 0)?.into())?,
             bytes: (bytes & !IS_DATA).into(),
-            name: self.function(function)?.name,
+            name: self.name_of(function)?,
             is_code: bytes & IS_DATA == 0,
             function,
         })
@@ -254,70 +279,64 @@ impl<'a> Index<'a> {
     }
 
     fn fill(&self, frames: &mut Frames<'a>, row: Row, root: u16) -> Option<()> {
+        frames.names = self.names();
         // From the innermost call out to the function, and back with their names.
-        let mut path = [0u32; DEEPEST];
         let mut depth = 0usize;
         let mut context = row.context;
         while context != 0 {
             let call = self.context(context)?;
-            *path.get_mut(depth)? = call.call;
+            frames.levels.get_mut(..DEEPEST)?.get_mut(depth)?.line = call.call;
             depth = depth.checked_add(1)?;
             context = call.parent;
         }
-        frames.names = self.names();
-        let mut number = root;
-        let mut function = self.function(root)?;
-        for (position, call) in path.iter().take(depth).rev().enumerate() {
-            let (callee, place) = self.call(&function, number, *call)?;
-            *frames.functions.get_mut(position)? = (function.name_at, number, place);
-            number = callee;
-            function = self.function(callee)?;
-        }
-        let place = self.place_of(&function, number, row.place)?;
-        *frames.functions.get_mut(depth)? = (function.name_at, number, place);
+        let levels = &mut frames.levels;
+        let (mut number, mut level) = (root, depth);
+        // Inwards again, so it ends where the way out began.
+        let (innermost, function) = loop {
+            let function = self.function(number)?;
+            let Some(inner) = level.checked_sub(1) else {
+                let place = self.place_of(&function, row.place)?;
+                break (function.level(number, place), number);
+            };
+            let (callee, place) = self.call(&function, levels.get(inner)?.line)?;
+            *levels.get_mut(level)? = function.level(number, place);
+            (number, level) = (callee, inner);
+        };
+        *levels.first_mut()? = innermost;
         // Nobody at no place is nobody.
-        if depth > 0 || number != 0 || place != Place::default() {
-            frames.left = depth.checked_add(1)?;
-            frames.all = frames.left;
+        if depth > 0 || function != 0 || frames.place(&innermost) != Place::default() {
+            frames.all = depth.checked_add(1)?;
         }
         Some(())
     }
 
     /// Whom a function calls, and where.
-    fn call(&self, function: &Function<'a>, number: u16, call: u32) -> Option<(u16, Place)> {
+    fn call(&self, function: &Function, call: u32) -> Option<(u16, u16)> {
         if call >= function.calls {
             return None;
         }
-        let element = function.first_call.checked_add(call)?;
-        let element = self.element(Part::Calls, usize::try_from(element).ok()?)?;
-        Some((
-            u16_at(element, 0)?,
-            self.place(u16_at(element, 2)?, function, number)?,
-        ))
+        let number = function.first_call.checked_add(call)?;
+        let element = self.element(Part::Calls, usize::try_from(number).ok()?)?;
+        Some((u16_at(element, 0)?, u16_at(element, 2)?))
     }
 
-    fn place_of(&self, function: &Function<'a>, number: u16, place: u32) -> Option<Place> {
+    fn place_of(&self, function: &Function, place: u32) -> Option<u16> {
         if place >= function.places {
             return None;
         }
-        let element = function.first_place.checked_add(place)?;
-        let element = self.element(Part::Places, usize::try_from(element).ok()?)?;
-        self.place(u16_at(element, 0)?, function, number)
+        let number = function.first_place.checked_add(place)?;
+        let element = self.element(Part::Places, usize::try_from(number).ok()?)?;
+        u16_at(element, 0)
     }
+}
 
-    fn place(&self, place: u16, function: &Function<'a>, number: u16) -> Option<Place> {
-        if let Some(wide) = place.checked_sub(WIDE_PLACE) {
-            let wide = self.element(Part::WidePlaces, wide.into())?;
-            return Some(Place {
-                file: u16_at(wide, 0)?,
-                line: u32_at(wide, 4)?,
-                column: u16_at(wide, 2)?.into(),
-            });
+impl Function {
+    fn level(&self, number: u16, place: u16) -> Level {
+        Level {
+            name: self.name,
+            line: self.line,
+            function: number,
+            place,
         }
-        Some(Place {
-            file: self.file_of(number),
-            line: function.line.checked_add((place >> COLUMN_BITS).into())?,
-            column: (place & ((1 << COLUMN_BITS) - 1)).into(),
-        })
     }
 }

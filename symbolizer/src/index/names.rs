@@ -3,10 +3,12 @@
 use core::fmt::{self, Write};
 
 use super::Index;
-use super::bytes::{Cursor, moved, u16_at, u24_at, u32_at};
+use super::bytes::{Cursor, Head, moved, u16_at, u24_at, u32_at};
 use super::format::{
-    DEEPEST_SYMBOL, FUNCTIONS_IN_A_GROUP, IS_CHARACTER, LONGEST_TEXT, Part, SYMBOL_BITS,
+    COLUMN_BITS, DEEPEST_SYMBOL, FILE_BYTES, FUNCTION_GROUP_BYTES, FUNCTIONS_IN_A_GROUP,
+    IS_CHARACTER, LONGEST_TEXT, Part, SYMBOL_BITS, WIDE_PLACE, WIDE_PLACE_BYTES,
 };
+use super::lookup::Place;
 
 /// The name of a function, or the path of a file. It is put together while it is read.
 #[derive(Clone, Copy)]
@@ -15,12 +17,17 @@ pub struct Text<'a> {
     symbols: &'a [u8],
 }
 
+/// Where a name is in the texts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Name {
+    pub(super) at: u32,
+    pub(super) bytes: u16,
+}
+
 /// What the index says about a function.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Function<'a> {
-    pub(super) name: Text<'a>,
-    /// Where its record is, in the texts.
-    pub(super) name_at: u32,
+pub(super) struct Function {
+    pub(super) name: Name,
     /// The line that places count from.
     pub(super) line: u32,
     /// Its first place, and its first call, and how many it has.
@@ -132,6 +139,8 @@ pub(super) struct Names<'a> {
     grammar: &'a [u8],
     texts: &'a [u8],
     files: &'a [u8],
+    wide_places: &'a [u8],
+    functions: &'a [u8],
 }
 
 impl<'a> Names<'a> {
@@ -140,16 +149,16 @@ impl<'a> Names<'a> {
             grammar: &[],
             texts: &[],
             files: &[],
+            wide_places: &[],
+            functions: &[],
         }
     }
 
-    /// The name in the record of a function.
-    pub(super) fn function(&self, at: u32) -> Option<Text<'a>> {
-        let mut record = Cursor::new(self.texts, at)?;
-        let bytes = record.varint()?;
-        record.nibbles()?;
-        record.varint()?;
-        Some(self.text(record.take(bytes)?))
+    /// A name that has been found.
+    pub(super) fn name(&self, name: Name) -> Option<Text<'a>> {
+        let at = usize::try_from(name.at).ok()?;
+        let symbols = self.texts.get(at..at.checked_add(name.bytes.into())?)?;
+        Some(self.text(symbols))
     }
 
     /// The path of a file, counted from 1; 0 is none.
@@ -160,6 +169,38 @@ impl<'a> Names<'a> {
         let mut record = Cursor::new(self.texts, u24_at(self.files, at)?)?;
         let bytes = record.varint()?;
         Some(self.text(record.take(bytes)?))
+    }
+
+    /// Where in the sources a place of a function is.
+    pub(super) fn place(&self, place: u16, function: u16, line: u32) -> Option<Place> {
+        let Some(wide) = place.checked_sub(WIDE_PLACE) else {
+            return Some(Place {
+                file: self.file_of(function),
+                line: line.checked_add((place >> COLUMN_BITS).into())?,
+                column: (place & ((1 << COLUMN_BITS) - 1)).into(),
+            });
+        };
+        let (wides, _) = self.wide_places.as_chunks::<WIDE_PLACE_BYTES>();
+        let wide = wides.get(usize::from(wide))?;
+        Some(Place {
+            file: u16_at(wide, 0)?,
+            line: u24_at(wide, 4)?,
+            column: u16_at(wide, 2)?.into(),
+        })
+    }
+
+    /// The file that a function is in. Files are sorted by their first function, and every group of functions
+    /// says which file its first one is in.
+    fn file_of(&self, function: u16) -> u16 {
+        let (groups, _) = self.functions.as_chunks::<FUNCTION_GROUP_BYTES>();
+        let group = groups.get(usize::from(function) / FUNCTIONS_IN_A_GROUP);
+        let file = group.and_then(|group| u16_at(group, 9)).unwrap_or(0);
+        let (files, _) = self.files.as_chunks::<FILE_BYTES>();
+        let more = files.get(file.into()..).unwrap_or_default().iter();
+        let begun = more
+            .take_while(|file| u16_at(file.as_slice(), 3).is_some_and(|first| first <= function));
+        // Six functions are in six files at most, but for files that none is in.
+        begun.fold(file, |file, _| file.saturating_add(1))
     }
 
     fn text(&self, symbols: &'a [u8]) -> Text<'a> {
@@ -271,36 +312,41 @@ impl fmt::Debug for Text<'_> {
 
 impl<'a> Index<'a> {
     /// What is known of a function.
-    pub(super) fn function(&self, number: u16) -> Option<Function<'a>> {
+    #[inline]
+    pub(super) fn function(&self, number: u16) -> Option<Function> {
         let number = usize::from(number);
         let group = self.element(Part::Functions, number / FUNCTIONS_IN_A_GROUP)?;
-        let mut records = Cursor::new(self.part(Part::Texts), u24_at(group, 0)?)?;
-        let mut function = Function {
-            name: Text::none(),
-            name_at: 0,
-            line: 0,
-            first_place: u24_at(group, 3)?,
-            places: 0,
-            first_call: u24_at(group, 6)?,
-            calls: 0,
-        };
-        for _ in 0..=number % FUNCTIONS_IN_A_GROUP {
-            function.first_place = function.first_place.checked_add(function.places)?;
-            function.first_call = function.first_call.checked_add(function.calls)?;
-            function.name_at = records.at(self.part(Part::Texts));
-            let bytes = records.varint()?;
-            (function.places, function.calls) = records.nibbles()?;
-            function.line = moved(function.line, records.varint()?)?;
-            function.name = self.text(records.take(bytes)?);
+        let texts = self.part(Part::Texts);
+        let mut at = usize::try_from(u24_at(group, 0)?).ok()?;
+        let mut first_place = u24_at(group, 3)?;
+        let mut first_call = u24_at(group, 6)?;
+        let mut line = 0;
+        for _ in 0..number % FUNCTIONS_IN_A_GROUP {
+            let head = Head::read(texts, at)?;
+            let (places, calls) = head.pair;
+            first_place = first_place.wrapping_add(places);
+            first_call = first_call.wrapping_add(calls);
+            line = moved(line, head.third);
+            at = head.next();
         }
-        Some(function)
+        let head = Head::read(texts, at)?;
+        let (places, calls) = head.pair;
+        Some(Function {
+            name: Name {
+                at: u32::try_from(head.name_at).ok()?,
+                bytes: u16::try_from(head.name_bytes).ok()?,
+            },
+            line: moved(line, head.third),
+            first_place,
+            places,
+            first_call,
+            calls,
+        })
     }
 
-    fn text(&self, symbols: &'a [u8]) -> Text<'a> {
-        Text {
-            grammar: self.part(Part::Grammar),
-            symbols,
-        }
+    /// The name of a function.
+    pub(super) fn name_of(&self, function: u16) -> Option<Text<'a>> {
+        self.names().name(self.function(function)?.name)
     }
 
     /// How many functions there are.
@@ -316,27 +362,13 @@ impl<'a> Index<'a> {
             grammar: self.part(Part::Grammar),
             texts: self.part(Part::Texts),
             files: self.part(Part::Files),
+            wide_places: self.part(Part::WidePlaces),
+            functions: self.part(Part::Functions),
         }
     }
 
     /// The path of a file.
     pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
         self.names().path(file)
-    }
-
-    /// The file that a function is in: files are sorted by their first function.
-    pub(super) fn file_of(&self, function: u16) -> u16 {
-        let (mut low, mut high) = (0usize, self.count(Part::Files));
-        while low < high {
-            let middle = low.saturating_add(high) / 2;
-            let first = self
-                .element(Part::Files, middle)
-                .and_then(|file| u16_at(file, 3));
-            match first {
-                Some(first) if first <= function => low = middle.saturating_add(1),
-                _ => high = middle,
-            }
-        }
-        u16::try_from(low).unwrap_or(0)
     }
 }

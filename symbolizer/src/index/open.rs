@@ -215,17 +215,12 @@ impl<'a> Index<'a> {
             .get(at..at.checked_add(part.element_bytes())?)
     }
 
-    /// The last element of a sorted part whose first four bytes are a number not above `most`.
-    pub(super) fn last_not_above(&self, part: Part, most: u32) -> Option<usize> {
-        let (mut low, mut high) = (0, self.count(part));
-        // Halves what is left, so it ends.
-        while low < high {
-            let middle = low.checked_add(high)? / 2;
-            match u32_at(self.element(part, middle)?, 0)? <= most {
-                true => low = middle.checked_add(1)?,
-                false => high = middle,
-            }
-        }
-        low.checked_sub(1)
+    /// The last element of a sorted part, each of `N` bytes, whose first four are a number not above `most`.
+    pub(super) fn last_not_above<const N: usize>(&self, part: Part, most: u32) -> Option<usize> {
+        let (elements, _) = self.part(part).as_chunks::<N>();
+        let after = elements.partition_point(|element| {
+            u32_at(element.as_slice(), 0).is_some_and(|first| first <= most)
+        });
+        after.checked_sub(1)
     }
 }

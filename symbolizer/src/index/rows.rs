@@ -3,8 +3,8 @@
 use super::Index;
 use super::bytes::{Cursor, moved, u24_at, u32_at};
 use super::format::{
-    CONTEXTS_IN_A_GROUP, LONG_DISTANCE, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT,
-    Part, ROWS_IN_A_BLOCK,
+    BLOCK_BYTES, CONTEXTS_IN_A_GROUP, LONG_DISTANCE, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE,
+    PARENT_CONTEXT, Part, ROWS_IN_A_BLOCK,
 };
 
 /// What holds from an address on.
@@ -27,25 +27,35 @@ pub(super) struct Context {
     pub(super) call: u32,
 }
 
+/// A row as it stands: which context it is in is known but for some steps outwards.
+#[derive(Clone, Copy)]
+pub(super) struct Passed {
+    pub(super) offset: u32,
+    /// The last context that a row named.
+    context: u32,
+    /// How often rows went from there to the parent.
+    outwards: u32,
+    place: u32,
+}
+
 /// The rows of a block, one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'i, 'a> {
-    index: &'i Index<'a>,
+pub(super) struct Rows<'a> {
     cursor: Cursor<'a>,
-    row: Row,
+    row: Passed,
     newest: u32,
     left: usize,
 }
 
-impl<'i, 'a> Rows<'i, 'a> {
-    pub(super) fn of_block(index: &'i Index<'a>, block: usize) -> Option<Self> {
+impl<'a> Rows<'a> {
+    pub(super) fn of_block(index: &Index<'a>, block: usize) -> Option<Self> {
         let element = index.element(Part::Blocks, block)?;
         Some(Rows {
-            index,
             cursor: Cursor::new(index.part(Part::Rows), u24_at(element, 4)?)?,
-            row: Row {
+            row: Passed {
                 offset: u32_at(element, 0)?,
                 context: u24_at(element, 7)?,
+                outwards: 0,
                 place: 0,
             },
             newest: u24_at(element, 10)?,
@@ -53,7 +63,8 @@ impl<'i, 'a> Rows<'i, 'a> {
         })
     }
 
-    pub(super) fn next(&mut self) -> Option<Row> {
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Passed> {
         self.left = self.left.checked_sub(1)?;
         let first = self.cursor.byte()?;
         let mut distance = u32::from(first & 15);
@@ -62,29 +73,38 @@ impl<'i, 'a> Rows<'i, 'a> {
         }
         self.row.offset = self.row.offset.checked_add(distance)?;
         match first >> 4 & 3 {
-            NEW_CONTEXT => self.row.context = self.newest.checked_add(1)?,
-            PARENT_CONTEXT => self.row.context = self.index.context(self.row.context)?.parent,
+            NEW_CONTEXT => self.name(self.newest.checked_add(1)?),
+            // Who that is matters to the last row only.
+            PARENT_CONTEXT => self.row.outwards = self.row.outwards.wrapping_add(1),
             OTHER_CONTEXT => {
-                self.row.context = match self.cursor.varint()?.checked_sub(1) {
+                let context = match self.cursor.varint()?.checked_sub(1) {
                     None => 0,
-                    Some(zigzag) => moved(self.row.context, zigzag)?,
+                    Some(zigzag) => moved(self.row.context, zigzag),
                 };
+                self.name(context);
             }
             _ => {}
         }
-        self.newest = self.newest.max(self.row.context);
         self.row.place = (first >> 6).into();
         if self.row.place == u32::from(OTHER_PLACE) {
             self.row.place = self.row.place.checked_add(self.cursor.varint()?)?;
         }
         Some(self.row)
     }
+
+    #[inline]
+    fn name(&mut self, context: u32) {
+        self.row.context = context;
+        self.row.outwards = 0;
+        self.newest = self.newest.max(context);
+    }
 }
 
 impl Index<'_> {
     /// The row that holds at an offset.
     pub(super) fn row_at(&self, offset: u32) -> Option<Row> {
-        let mut rows = Rows::of_block(self, self.last_not_above(Part::Blocks, offset)?)?;
+        let block = self.last_not_above::<BLOCK_BYTES>(Part::Blocks, offset)?;
+        let mut rows = Rows::of_block(self, block)?;
         let mut best = None;
         while let Some(row) = rows.next() {
             if row.offset > offset {
@@ -92,7 +112,21 @@ impl Index<'_> {
             }
             best = Some(row);
         }
-        best
+        self.row(best?)
+    }
+
+    /// A row in full.
+    pub(super) fn row(&self, passed: Passed) -> Option<Row> {
+        let mut context = passed.context;
+        // At most as often as a block has rows.
+        for _ in 0..passed.outwards {
+            context = self.context(context)?.parent;
+        }
+        Some(Row {
+            offset: passed.offset,
+            context,
+            place: passed.place,
+        })
     }
 
     /// A context, counted from 1.
@@ -100,10 +134,8 @@ impl Index<'_> {
         let position = usize::try_from(number.checked_sub(1)?).ok()?;
         let group = self.element(Part::ContextGroups, position / CONTEXTS_IN_A_GROUP)?;
         let mut records = Cursor::new(self.part(Part::Contexts), u24_at(group, 0)?)?;
-        let (mut call, mut back) = records.nibbles()?;
-        for _ in 0..position % CONTEXTS_IN_A_GROUP {
-            (call, back) = records.nibbles()?;
-        }
+        records.pass_nibbles(position % CONTEXTS_IN_A_GROUP)?;
+        let (call, back) = records.nibbles()?;
         let context = Context {
             parent: match back {
                 0 => 0,

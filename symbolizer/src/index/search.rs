@@ -46,11 +46,11 @@ impl<'a> Index<'a> {
     /// Hands out every function whose name has this somewhere, and that is nowhere as such.
     pub fn inlined_only(&self, name: &str, mut visit: impl FnMut(Text<'a>) -> ControlFlow<()>) {
         for number in 1..self.function_count() {
-            let Some(function) = self.function(number) else {
+            let Some(found) = self.name_of(number) else {
                 return;
             };
-            let is_wanted = !function.name.is_empty() && function.name.contains(name);
-            if is_wanted && !self.is_somewhere(number) && visit(function.name).is_break() {
+            let is_wanted = !found.is_empty() && found.contains(name);
+            if is_wanted && !self.is_somewhere(number) && visit(found).is_break() {
                 return;
             }
         }
@@ -67,18 +67,14 @@ impl<'a> Index<'a> {
     pub fn inlined(&self, name: &str, visit: impl FnMut(Stretch<'a>) -> ControlFlow<()>) {
         let mut wanted = Set::new();
         for number in 1..self.function_count() {
-            match self.function(number) {
-                Some(function) if function.name.contains(name) => wanted.insert(number),
+            match self.name_of(number) {
+                Some(found) if found.contains(name) => wanted.insert(number),
                 Some(_) => {}
                 None => break,
             }
         }
         self.stretches(
-            |frames| {
-                frames
-                    .inlined()
-                    .any(|(function, _)| wanted.contains(function))
-            },
+            |frames| frames.inlined().any(|function| wanted.contains(function)),
             visit,
         );
     }
@@ -133,7 +129,7 @@ impl<'a> Index<'a> {
             let Some(mut rows) = Rows::of_block(self, block) else {
                 return;
             };
-            while let Some(row) = rows.next() {
+            while let Some(row) = rows.next().and_then(|row| self.row(row)) {
                 let address = self.base.saturating_add(row.offset.into());
                 let symbol = self.symbol_at(address).filter(|symbol| symbol.is_code);
                 let root = symbol.map_or(0, |symbol| symbol.function);

@@ -221,8 +221,8 @@ fn an_index_is_refused_for_what_is_wrong_with_it() {
     assert_eq!(refused(&|bytes| bytes.clear()), "not an index of symbols");
     assert_eq!(refused(&|bytes| bytes[0] = b'r'), "not an index of symbols");
     assert_eq!(
-        refused(&|bytes| bytes[8] = 2),
-        "an index of symbols of version 2; version 1 is known here"
+        refused(&|bytes| bytes[8] = 1),
+        "an index of symbols of version 1; version 2 is known here"
     );
     let short = refused(&|bytes| bytes.truncate(bytes.len() - 1));
     assert_eq!(

@@ -97,6 +97,8 @@ pub(super) fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
         || options.pretty
         || options.addresses
         || options.columns
+        || options.demangle
+        || options.basenames
         || options.json;
     options.mode = match (numbers, words.as_slice()) {
         (_, []) if is_about_addresses && !is_filter => Mode::Addresses(Vec::new()),
@@ -138,6 +140,7 @@ mod tests {
         assert_eq!(mode("-e x boot.log"), Mode::Filter(Some("boot.log".into())));
         assert_eq!(mode("-e x"), Mode::Filter(None));
         assert_eq!(mode("-e x -fiC"), Mode::Addresses(Vec::new()));
+        assert_eq!(mode("-e x -s"), Mode::Addresses(Vec::new()));
         assert_eq!(mode("--filter -e x 12"), Mode::Filter(Some("12".into())));
     }
 

@@ -17,7 +17,8 @@ pub(super) fn address(
 ) -> Result<(), Failure> {
     let link = address.wrapping_sub(options.base.unwrap_or(0));
     let mut frames = source.frames(link, options.demangle)?;
-    if frames.is_empty() {
+    let is_known = !frames.is_empty();
+    if !is_known {
         frames.push(Frame::default());
     }
     if !options.inlines {
@@ -37,7 +38,7 @@ pub(super) fn address(
     }
     for (number, frame) in frames.iter().enumerate() {
         let function = frame.function.as_deref().unwrap_or("??");
-        let place = place(options, frame);
+        let place = place(options, frame, is_known);
         if options.pretty {
             match number {
                 0 if options.addresses => write!(out, "{address:#018x}: ")?,
@@ -45,7 +46,8 @@ pub(super) fn address(
                 _ => write!(out, " (inlined by) ")?,
             }
             match options.functions {
-                true => writeln!(out, "{function} at {place}")?,
+                true if is_known => writeln!(out, "{function} at {place}")?,
+                true => writeln!(out, "{function} {place}")?,
                 false => writeln!(out, "{place}")?,
             }
             continue;
@@ -71,13 +73,14 @@ fn object(options: &Options, link: u64, frame: &Frame) -> serde_json::Value {
     })
 }
 
-fn place(options: &Options, frame: &Frame) -> String {
+/// Line 0 is that of an address that is nowhere; one that is somewhere, but on no line, has `?` for it.
+fn place(options: &Options, frame: &Frame, is_known: bool) -> String {
     let file = frame
         .file
         .as_deref()
         .map_or("??", |path| shown(options, path));
     let line = match frame.line {
-        0 if frame.file.is_some() => "?".to_owned(),
+        0 if is_known => "?".to_owned(),
         line => line.to_string(),
     };
     match options.columns {

@@ -59,6 +59,13 @@ impl<'a> Source<'a> {
                 file.display()
             );
         }
+        if let Some(split) = debug.split_off() {
+            eprintln!(
+                "symbolize: {}: its functions are split off, into {split} for one, which is not read: only lines \
+                 and symbols are known",
+                file.display()
+            );
+        }
         Ok(Source::Debug(Box::new(debug)))
     }
 
