@@ -66,6 +66,8 @@ pub enum Command {
     Bless,
     /// Look at a dump: what follows is for `rw`.
     Rw(Vec<OsString>),
+    /// Fetch ELF files from everywhere and read them.
+    Corpora,
     /// Damage files in as many ways and read them.
     Mutations {
         /// How many.
@@ -265,6 +267,7 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
         },
         "tidy" => Command::Tidy,
         "bless" => Command::Bless,
+        "corpora" => Command::Corpora,
         "mutations" => Command::Mutations {
             count: match words.next() {
                 Some(word) => word

@@ -9,6 +9,7 @@ pub mod built;
 pub mod checks;
 pub mod cli;
 pub mod compiler;
+pub mod corpora;
 pub mod count;
 pub mod docs;
 pub mod elf;

@@ -7,7 +7,7 @@ use xtask::cli::{self, Command, Machine};
 use xtask::exec::{self, Outcome};
 use xtask::guest::{Firmware, Options};
 use xtask::project::Project;
-use xtask::{bench, built, checks, docs, run, screenshot, script, setup, signals};
+use xtask::{bench, built, checks, corpora, docs, run, screenshot, script, setup, signals};
 
 fn main() -> ExitCode {
     let outcome = called().unwrap_or_else(|error| {
@@ -60,6 +60,7 @@ fn called() -> anyhow::Result<Outcome> {
                 false => Ok(Outcome::Failed),
             };
         }
+        Command::Corpora => corpora::run(&Project::find())?,
         Command::Mutations { count } => checks::mutations(&Project::find(), count)?,
         Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
         Command::Screenshot { file, sources } => {

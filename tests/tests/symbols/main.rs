@@ -3,6 +3,7 @@
 //! What is compared is the kernel's own file and a small program compiled with DWARF 4 and 5, plain and
 //! compressed. Nothing is booted here.
 
+mod corpora;
 mod damage;
 mod files;
 mod objects;
