@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod conversation;
+#[cfg(test)]
+mod damage;
 mod dump;
 mod find;
 mod memory;

@@ -58,14 +58,14 @@ fn converse(commands: &[String]) -> bool {
 }
 
 /// A kernel, and a shell that looks at it.
-struct Session {
+pub(crate) struct Session {
     kernel: Outside,
     shell: Box<Shell>,
     wire: Wire,
 }
 
 impl Session {
-    fn new(source: Box<dyn Source>) -> anyhow::Result<Session> {
+    pub(crate) fn new(source: Box<dyn Source>) -> anyhow::Result<Session> {
         let kernel = Outside::look(Memory::new(source))?;
         let mut shell = Box::new(Shell::new());
         shell.lend(Box::leak(vec![0; ROOM].into_boxed_slice()));
@@ -96,7 +96,7 @@ impl Session {
     }
 
     /// Runs a line, and shows what it prints; whether it went well.
-    fn command(&mut self, line: &str, out: &mut dyn FnMut(&str)) -> bool {
+    pub(crate) fn command(&mut self, line: &str, out: &mut dyn FnMut(&str)) -> bool {
         let line = match self.kernel.in_full(line) {
             Ok(line) => line,
             Err(why) => {

@@ -4,6 +4,7 @@
 mod books;
 mod iret;
 mod processes;
+mod sane;
 mod stacks;
 mod symbols;
 mod tables;
@@ -23,7 +24,7 @@ use crate::find::{self, Found};
 use crate::memory::{Memory, Ranges};
 
 /// More elements than any list of the kernel's has: a longer one is damaged.
-const MOST: u64 = 1 << 20;
+const MOST: u64 = 1 << 17;
 
 /// A kernel that is looked at.
 pub(crate) struct Outside {
@@ -86,6 +87,8 @@ impl Outside {
     fn read_all(&mut self) {
         let header = self.found.header;
         self.ram = self.list("the list of memory", header.ram);
+        self.sift();
+        let header = self.found.header;
         let mut devices: Vec<PhysRange> = self.list("the list of devices", header.reserved);
         devices.extend(header.devices);
         if !self.ram.is_empty() {

@@ -6,6 +6,9 @@ use machine::{Kind, Level, PhysAddr, PhysMemory as _};
 
 use super::Outside;
 
+/// More tables than any process has.
+const MOST: usize = 1 << 16;
+
 impl Outside {
     /// How many frames a space has below the kernel's half: the root, tables and pages, each entry
     /// that leads to one counted, as the kernel counts them. Broken tables that lead back to
@@ -17,6 +20,10 @@ impl Outside {
         let mut count = 1;
         let mut left = vec![(paging.root(root), paging.top())];
         while let Some((table, level)) = left.pop() {
+            // Of tables that are no tables nothing can be counted.
+            if seen.len() > MOST {
+                break;
+            }
             if !seen.insert((table, level)) {
                 continue;
             }
