@@ -1,4 +1,4 @@
-//! `rw`: the shell's commands, on a kernel that is looked at from outside.
+//! `cargo xtask rw`: the shell's commands, on a kernel that is looked at from outside.
 //!
 //! The kernel may be stopped in GDB, or dead, or be a dump of its memory. What it prints is what the
 //! kernel's own shell prints, because it is the same code; what it reads is what the kernel

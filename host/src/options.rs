@@ -26,7 +26,7 @@ pub(crate) enum Options {
 pub(crate) const HELP: &str = "\
 The kernel's own commands, on a dump of a guest's memory.
 
-usage: rw --core FILE [-c COMMAND]...
+usage: cargo xtask rw --core FILE [-c COMMAND]...
 
   --core FILE      what QEMU's `dump-guest-memory FILE` wrote
   -c COMMAND       a command, such as `walk 0x401000 1`; without any, they are read from
@@ -34,7 +34,7 @@ usage: rw --core FILE [-c COMMAND]...
   --conversation   what GDB's side of this program uses
 
 Commands that only look work as in the kernel's shell: walk, map, diff, check, ps, stacks, frame,
-frames, events, faults, roots, x, sym, bt, cr, regs, gdt, idt, tss. Two more: `iret [PID]` and
+frames, events, faults, x, sym, whatis, can, cr, regs, gdt, idt, tss. Two more: `iret [PID]` and
 `switch PID` stand for `check iret` and `check switch`; without a PID, `iret` is about the frame
 that is to be popped next.
 ";

@@ -1,6 +1,6 @@
-"""The program `rw`: the kernel's own shell, outside. It asks for memory and registers, and prints.
+"""The kernel's own shell, outside: `cargo xtask rw`. It asks for memory and registers, and prints.
 
-It is built from the crate `host`, so what it prints is what the kernel's shell prints. The protocol is
+It is made of the crates `host` and `shell`, so what it prints is what the kernel's shell prints. The protocol is
 described in host/src/conversation.rs.
 """
 
@@ -16,36 +16,17 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 # Where the kernel says how everything in it is found; part of a mangled name.
 BEACON = "6export6BEACON"
 
-_program = None
-
 
 def program():
-    """The program's file: `RINGWALK_RW`, or the one cargo builds, built when it is first needed."""
-    global _program
-    if _program is None:
-        _program = os.environ.get("RINGWALK_RW") or _built()
-    return _program
-
-
-def _built():
-    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
-    path = os.path.join(ROOT, target, "debug", "rw")
-    try:
-        done = subprocess.run(
-            ["cargo", "build", "--quiet", "--package", "host"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        why = done.stderr.strip().splitlines()
-    except OSError as error:
-        why = [f"cargo: {error.strerror}"]
+    """The program and its first arguments: `RINGWALK_RW`, or what `cargo xtask` has built."""
+    named = os.environ.get("RINGWALK_RW")
+    if named:
+        return [named]
+    target = os.environ.get("CARGO_TARGET_DIR") or "target"
+    path = os.path.join(ROOT, target, "debug", "xtask")
     if not os.path.exists(path):
-        raise Failure(f"cannot build {path}: {why[-1] if why else 'cargo says nothing'}")
-    return path
+        raise Failure(f"there is no {path} (cargo xtask build makes it)")
+    return [path, "rw"]
 
 
 def run(line):
@@ -54,7 +35,7 @@ def run(line):
     if not machine.is_stopped():
         raise Failure("the machine runs; stop it first (Ctrl-C)")
     with subprocess.Popen(
-        [program(), "--conversation", "-c", line],
+        [*program(), "--conversation", "-c", line],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -80,7 +61,7 @@ def _converse(child):
         else:
             child.stdin.write(_answer(line) + "\n")
             child.stdin.flush()
-    raise Failure(f"{program()} ended without an answer")
+    raise Failure(f"{program()[0]} ended without an answer")
 
 
 def _answer(question):
