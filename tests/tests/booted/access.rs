@@ -10,6 +10,7 @@ use tests::deviations::RESERVED_NOT_PRESENT;
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
 use crate::ring3::{background, end_all, fails, free_frames, ok};
 
 /// What each program does to the address that its fault report names.
@@ -152,7 +153,7 @@ pub(crate) fn prove_gives_everything_back(guest: &mut Guest) -> Result<()> {
 }
 
 /// A CPU model without SMEP, SMAP and 1 GiB pages has fewer rows: all of them.
-pub(crate) fn prove_on_the_default_cpu(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn prove_on_the_default_cpu(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     options.cpu = None;
     let mut guest = Guest::boot(&options)?;
@@ -165,12 +166,13 @@ pub(crate) fn prove_on_the_default_cpu(built: &Built, firmware: Firmware) -> Res
     );
     proves(&mut guest, "all", 284_352)?;
     // More than there are.
-    proves(&mut guest, "1 << 63", 284_352)
+    proves(&mut guest, "1 << 63", 284_352)?;
+    Ok(After::alive(guest))
 }
 
 /// An NMI may come in the middle of an attempt, whatever CR3 and the control bits are then, and
 /// must neither be taken for its end nor change what comes of it.
-pub(crate) fn prove_takes_nmis(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn prove_takes_nmis(built: &Built, firmware: Firmware) -> Result<After> {
     // About one in twenty-five comes in the scratch space at CPL 3.
     const MOST: usize = 600;
     let mut guest = Guest::boot(&built.options(firmware))?;
@@ -205,5 +207,6 @@ pub(crate) fn prove_takes_nmis(built: &Built, firmware: Firmware) -> Result<()> 
         ensure!(!seen.contains(difference), "{difference}: {seen}");
     }
     guest.prompt()?;
-    proves(&mut guest, "1000", 1000)
+    proves(&mut guest, "1000", 1000)?;
+    Ok(After::alive(guest))
 }

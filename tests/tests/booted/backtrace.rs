@@ -9,6 +9,7 @@ use object::{Object as _, ObjectSymbol as _};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
 use crate::stops::image_base;
 
 /// The addresses of a report's backtrace.
@@ -33,7 +34,7 @@ fn function(file: &[u8], at: u64) -> Result<String> {
 
 /// A panic deep in a command: every call is in the kernel, and the outermost one is what the
 /// kernel's own thread does for ever.
-pub(crate) fn of_a_panic(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn of_a_panic(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     let base = image_base(&mut guest)?;
     guest.send_raw(b"crash panic\r")?;
@@ -54,12 +55,12 @@ pub(crate) fn of_a_panic(built: &Built, firmware: Firmware) -> Result<()> {
     ensure!(first.contains("rust_begin_unwind"), "{names:?}");
     let last = names.last().context("none")?;
     ensure!(last.contains("serve"), "{names:?}");
-    Ok(())
+    Ok(After::Dead)
 }
 
 /// A machine check while a program spins: the report begins in the program, and every call is in
 /// its text, up to its entry point.
-pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     guest.send_raw(b"spawn spinner\r")?;
     // Processor 0, bank 0: valid, uncorrected, enabled, address valid; MCG_STATUS: RIPV, in
@@ -87,5 +88,5 @@ pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<()> {
         "{names:?}\n{report}"
     );
     ensure!(!report.contains("ends here"), "{report}");
-    Ok(())
+    Ok(After::Dead)
 }

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use xtask::built::Built;
 use xtask::guest::{Failure, Firmware, Guest, Left, Trouble};
 
+use crate::machines::After;
 use crate::ring3::{background, fails, free_frames, ok};
 
 /// What comes of it when it is tried.
@@ -129,7 +130,7 @@ const ROWS: [Row; 15] = [
 ];
 
 /// Each way, in a guest of its own where the kernel does not survive it.
-pub(crate) fn spaces(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn spaces(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     // One way ends in silence.
     options.silence = std::time::Duration::from_secs(30);
@@ -144,7 +145,10 @@ pub(crate) fn spaces(built: &Built, firmware: Firmware) -> Result<()> {
         guest = lives.then_some(used);
     }
     // The stack pointer at the exclusive end: the word there is not mapped.
-    let mut guest = Guest::boot(&built.options(firmware)).context("boot")?;
+    let mut guest = match guest {
+        Some(guest) => guest,
+        None => Guest::boot(&options).context("boot")?,
+    };
     let line = "iretq nothing rsp=0x7fff_fff0_0000";
     let refused = fails(&mut guest, line)?;
     let wanted = "refused: #PF page fault at 0x0000_7fff_fff0_0000, error code 0x4 (U/S)";
@@ -152,7 +156,7 @@ pub(crate) fn spaces(built: &Built, firmware: Firmware) -> Result<()> {
     let said = guest.command(&format!("{line} --force"))?;
     let predicted = said.output.last().context("nothing was said")?;
     ensure!(predicted.starts_with("as predicted: "), "{said:?}");
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// Whether the kernel lives on.

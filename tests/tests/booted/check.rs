@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
 use crate::ring3::{background, end_all, ok, settle};
 
 /// Nothing is wrong, in any part.
@@ -12,13 +13,18 @@ pub(crate) fn clean(guest: &mut Guest) -> Result<()> {
     let output = ok(guest, "check all; assert $_ == 0")?;
     let last = output.last().context("check printed nothing")?;
     ensure!(last == "11 parts passed", "{output:#?}");
+    ok(guest, "frames audit; assert $_ == 0")?;
     Ok(())
 }
 
 /// After boot, with ten processes, under a mixed load and after it.
-pub(crate) fn clean_under_load(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn clean_under_load(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
-    let guest = &mut guest;
+    load(&mut guest)?;
+    Ok(After::alive(guest))
+}
+
+fn load(guest: &mut Guest) -> Result<()> {
     clean(guest).context("after boot")?;
     let mut pids = Vec::new();
     for _ in 0..10 {
@@ -56,8 +62,7 @@ pub(crate) fn clean_under_load(built: &Built, firmware: Firmware) -> Result<()> 
         }
     }
     end_all(guest)?;
-    settle(guest)?;
-    clean(guest).context("after all")
+    settle(guest)
 }
 
 /// An entry written by hand: where, what is written, and what is found in which part.

@@ -14,6 +14,7 @@ use xtask::lock::Lock;
 use xtask::project::Project;
 use xtask::setup;
 
+use crate::machines::After;
 use crate::stops::image_base;
 
 /// A kind of crash, by hand: what the report must say.
@@ -184,7 +185,7 @@ const CRASHES: [Crash; 24] = [
     ),
 ];
 
-pub(crate) fn each_kind_twice(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn each_kind_twice(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     let base = image_base(&mut guest)?;
     let mut named = Named::default();
@@ -211,7 +212,8 @@ pub(crate) fn each_kind_twice(built: &Built, firmware: Firmware) -> Result<()> {
         ensure!(reply.is_ok(), "{}: {reply:?}", row.kind);
     }
     named.agree_with_llvm(built)?;
-    everything_can_be_read(&mut guest)
+    everything_can_be_read(&mut guest)?;
+    Ok(After::alive(guest))
 }
 
 /// What reads works as before, whatever was locked; what acts says why it does not.

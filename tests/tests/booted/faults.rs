@@ -7,6 +7,7 @@ use xtask::built::Built;
 use xtask::elf;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
 use crate::ring3::{background, end_all, fails, free_frames, ok};
 
 /// What CR2 must be.
@@ -108,7 +109,7 @@ fn deaths() -> Vec<Death> {
     ]
 }
 
-pub(crate) fn each_kind(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn each_kind(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     let bystander = background(&mut guest, "sleeper 1000000")?;
     ok(&mut guest, "spawn hello")?;
@@ -159,7 +160,7 @@ pub(crate) fn each_kind(built: &Built, firmware: Firmware) -> Result<()> {
     );
     end_all(&mut guest)?;
     ok(&mut guest, "spawn hello")?;
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 fn one(guest: &mut Guest, built: &Built, row: &Death) -> Result<()> {

@@ -7,6 +7,7 @@ use xtask::built::Built;
 use xtask::elf;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
 use crate::ring3::{free_frames, ok};
 
 const SEED: u64 = 0x5eed_0001;
@@ -16,7 +17,7 @@ const BATCH: usize = 7;
 /// Each frame of the grid goes to IRETQ unchecked. What comes must be what the manual says,
 /// written down apart from the kernel, or what a named deviation excuses; and the kernel must
 /// have foretold it.
-pub(crate) fn grid(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn grid(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     options.timeout = std::time::Duration::from_secs(300);
     let mut guest = Guest::boot(&options)?;
@@ -54,7 +55,7 @@ pub(crate) fn grid(built: &Built, firmware: Firmware) -> Result<()> {
     );
     ok(&mut guest, "spawn hello")?;
     println!("{} frames; excused: {excuses:?}", frames.len());
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// Holds what came, and what the kernel said about it, against what was expected; the

@@ -6,21 +6,38 @@ use anyhow::{Context as _, Result, bail, ensure};
 use xtask::built::{self, Built};
 use xtask::guest::{Firmware, Guest, Left};
 
-pub(crate) type Test = fn(&Built, Firmware) -> Result<()>;
+use crate::check::clean;
+
+/// A test that boots guests of its own.
+pub(crate) type Test = fn(&Built, Firmware) -> Result<After>;
+
+/// What there is at the end of one.
+pub(crate) enum After {
+    /// A guest that lives: [`clean`] is asked of it.
+    Alive(Box<Guest>),
+    /// Nobody is left to be asked: the guests ended, as they should, or were asked before.
+    Dead,
+}
+
+impl After {
+    pub(crate) fn alive(guest: Guest) -> Self {
+        After::Alive(Box::new(guest))
+    }
+}
 
 /// `poweroff` and `reboot` do what they say, and QEMU says which it was.
-pub(crate) fn poweroff_and_reboot(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn poweroff_and_reboot(built: &Built, firmware: Firmware) -> Result<After> {
     for (command, wanted) in [("poweroff", Left::PowerOff), ("reboot", Left::Reset)] {
         let mut guest = Guest::boot(&built.options(firmware))?;
         guest.send_raw(format!("{command}\r").as_bytes())?;
         let left = guest.wait_for_end()?;
         ensure!(left == wanted, "{command}: {left:?}");
     }
-    Ok(())
+    Ok(After::Dead)
 }
 
 /// Without a serial port the kernel boots, and the keyboard and the screen are enough.
-pub(crate) fn no_serial_line(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn no_serial_line(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     options.serial = false;
     let mut guest = Guest::start(&options)?;
@@ -35,11 +52,11 @@ pub(crate) fn no_serial_line(built: &Built, firmware: Firmware) -> Result<()> {
     }
     let left = guest.wait_for_end()?;
     ensure!(left == Left::PowerOff, "{left:?}");
-    Ok(())
+    Ok(After::Dead)
 }
 
 /// QEMU's default model has no SMEP, SMAP or UMIP: the banner says so, and all else works.
-pub(crate) fn default_cpu(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn default_cpu(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     options.cpu = None;
     let mut guest = Guest::boot(&options)?;
@@ -52,11 +69,11 @@ pub(crate) fn default_cpu(built: &Built, firmware: Firmware) -> Result<()> {
     ensure!(cpu.ends_with("NX WP on; off: SMEP SMAP UMIP"), "{cpu}");
     let reply = guest.command("assert $cr4.smep == 0; assert $cr0.wp == 1; walk $rip")?;
     ensure!(reply.is_ok(), "{reply:?}");
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// Without a display (UEFI only: the BIOS bootloader stops without VESA) the kernel boots.
-pub(crate) fn no_screen(built: &Built) -> Result<()> {
+pub(crate) fn no_screen(built: &Built) -> Result<After> {
     let mut options = built.options(Firmware::Uefi);
     options.screen = false;
     let mut guest = Guest::boot(&options)?;
@@ -68,40 +85,41 @@ pub(crate) fn no_screen(built: &Built) -> Result<()> {
             .any(|line| line.starts_with("no screen")),
         "{version:?}"
     );
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// From little memory to more than 4 GiB of address space.
-pub(crate) fn memory_sizes(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn memory_sizes(built: &Built, firmware: Firmware) -> Result<After> {
     for mib in [96, 3072] {
         let mut options = built.options(firmware);
         options.memory_mib = mib;
         let mut guest = Guest::boot(&options).with_context(|| format!("{mib} MiB"))?;
         let reply = guest.command("frames; map; walk $rsp")?;
         ensure!(reply.is_ok(), "{mib} MiB: {reply:?}");
+        clean(&mut guest).with_context(|| format!("{mib} MiB"))?;
     }
-    Ok(())
+    Ok(After::Dead)
 }
 
 /// A breakpoint in the kernel is noted and survived.
-pub(crate) fn a_breakpoint_is_survived(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn a_breakpoint_is_survived(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     let reply = guest.command("crash breakpoint; echo survived")?;
     ensure!(
         reply.output.last().is_some_and(|line| line == "survived"),
         "{reply:?}"
     );
-    Ok(())
+    Ok(After::alive(guest))
 }
 
-pub(crate) fn nmi(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn nmi(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     guest.hmp("nmi")?;
     guest.read_until(b"NMI")?;
     guest.read_until(b"going on")?;
     let reply = guest.command("echo survived")?;
     ensure!(reply.output == ["survived"], "{reply:?}");
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// A kernel built to hang in boot: found silent within its wall clock, and where is said.

@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
+use machines::After;
 use tests::readme;
 use tests::transcript::{self, Answers};
 use xtask::built::{self, Built};
@@ -76,6 +77,14 @@ impl Answers for Framed<'_> {
         let errors = reply.errors.iter().map(|line| format!("! {line}"));
         Ok(reply.output.iter().cloned().chain(errors).collect())
     }
+}
+
+/// A trial on guests of its own, the last of which is clean at the end if it lives.
+fn own(name: String, test: impl FnOnce() -> Result<After> + Send + 'static) -> Trial {
+    trial(name, move || match test()? {
+        After::Alive(mut guest) => check::clean(&mut guest).context("after the test"),
+        After::Dead => Ok(()),
+    })
 }
 
 fn trial(name: String, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
@@ -256,7 +265,7 @@ fn main() -> Result<()> {
             let shared = Arc::clone(&shared);
             trials.push(trial(format!("{word}::{name}"), move || shared.with(test)));
         }
-        let own = [
+        let on_their_own = [
             (
                 "twenty_thousand_random_lines",
                 rough::random_lines as machines::Test,
@@ -297,38 +306,38 @@ fn main() -> Result<()> {
                 ring3::the_stack_region_grows,
             ),
         ];
-        for (name, test) in own {
+        for (name, test) in on_their_own {
             let built = Arc::clone(&built);
-            trials.push(trial(format!("{word}::{name}"), move || {
+            trials.push(own(format!("{word}::{name}"), move || {
                 test(&built, firmware)
             }));
         }
     }
     // The stubs are the same whoever booted them.
     let bios = Arc::clone(&built);
-    trials.push(trial(
+    trials.push(own(
         "bios::e17_an_nmi_at_every_instruction_of_the_stubs".to_owned(),
         move || stubs::e17(&bios, Firmware::Bios),
     ));
     let bios = Arc::clone(&built);
-    trials.push(trial(
+    trials.push(own(
         "bios::iretq_takes_a_grid_of_frames_as_foretold".to_owned(),
         move || foretold::grid(&bios, Firmware::Bios),
     ));
     let bios = Arc::clone(&built);
-    trials.push(trial(
+    trials.push(own(
         "bios::broken_spaces_end_as_foretold".to_owned(),
         move || broken::spaces(&bios, Firmware::Bios),
     ));
     // Half an hour: only where it is asked for by name.
     if arguments.filter.as_deref() == Some("soak") {
         let built = Arc::clone(&built);
-        trials.push(trial("soak".to_owned(), move || {
+        trials.push(own("soak".to_owned(), move || {
             ring3::soak(&built, Firmware::Bios)
         }));
     }
     let uefi = Arc::clone(&built);
-    trials.push(trial("uefi::no_screen".to_owned(), move || {
+    trials.push(own("uefi::no_screen".to_owned(), move || {
         machines::no_screen(&uefi)
     }));
     // xtask's set-up holds a lock; two programs must not each hold a guest of the other's.

@@ -6,6 +6,8 @@ use tests::leaf::hex;
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
+
 /// Runs a line that must succeed.
 pub(crate) fn ok(guest: &mut Guest, line: &str) -> Result<Vec<String>> {
     let reply = guest.command(line)?;
@@ -215,7 +217,7 @@ pub(crate) fn frames_come_back(guest: &mut Guest) -> Result<()> {
 }
 
 /// The same, a hundred thousand times; only where it is asked for by name.
-pub(crate) fn soak(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn soak(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     options.timeout = std::time::Duration::from_secs(3600);
     options.silence = std::time::Duration::from_secs(3600);
@@ -224,7 +226,7 @@ pub(crate) fn soak(built: &Built, firmware: Firmware) -> Result<()> {
     for _ in 0..100 {
         ok(&mut guest, "spawn forker; spawn mapper")?;
     }
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 fn spawn_and_exit(guest: &mut Guest, times: u32) -> Result<()> {
@@ -247,7 +249,7 @@ fn spawn_and_exit(guest: &mut Guest, times: u32) -> Result<()> {
 
 /// The stack region grows past the tables made at boot, and past a PDPT entry, below the PDPT
 /// that every space shares; processes made before see it.
-pub(crate) fn the_stack_region_grows(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn the_stack_region_grows(built: &Built, firmware: Firmware) -> Result<After> {
     const STRIDE: u64 = 0x1_1000;
     const BASE: u64 = 0xffff_c900_0000_0000;
     let mut options = built.options(firmware);
@@ -290,7 +292,7 @@ pub(crate) fn the_stack_region_grows(built: &Built, firmware: Firmware) -> Resul
     }
     ok(&mut guest, "stacks release")?;
     ok(&mut guest, "spawn hello")?;
-    crate::check::clean(&mut guest)
+    Ok(After::alive(guest))
 }
 
 /// Bad uses of the commands end in one line each (F-02).

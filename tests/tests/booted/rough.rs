@@ -7,6 +7,8 @@ use tests::random::Random;
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
+use crate::machines::After;
+
 const LINES: usize = 20_000;
 /// Lines between two checks that the prompt comes back.
 const BATCH: usize = 200;
@@ -72,7 +74,7 @@ const WORDS: [&str; 56] = [
     ";",
 ];
 
-pub(crate) fn random_lines(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn random_lines(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     options.timeout = Duration::from_secs(600);
     let mut guest = Guest::boot(&options)?;
@@ -89,7 +91,8 @@ pub(crate) fn random_lines(built: &Built, firmware: Firmware) -> Result<()> {
         interrupts += sync(&mut guest, batch)?;
     }
     println!("{LINES} lines, {interrupts} endless commands interrupted");
-    works(&mut guest)
+    works(&mut guest)?;
+    Ok(After::alive(guest))
 }
 
 /// Waits for an echo; a command that goes on for ever (`repeat` with a huge count is one) is
@@ -154,7 +157,7 @@ fn send_while_reading(guest: &mut Guest, bytes: &[u8]) -> Result<()> {
 }
 
 /// 64 KiB without a newline: refused as a whole, and the next command works.
-pub(crate) fn flood(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn flood(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     let flood = vec![b'a'; 64 << 10];
     send_while_reading(&mut guest, &flood)?;
@@ -164,7 +167,7 @@ pub(crate) fn flood(built: &Built, firmware: Firmware) -> Result<()> {
     // The same while framed: one frame, failed, in one line.
     let reply = guest.command("echo before")?;
     ensure!(reply.is_ok(), "{reply:?}");
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 fn works(guest: &mut Guest) -> Result<()> {

@@ -11,6 +11,8 @@ use xtask::built::Built;
 use xtask::elf;
 use xtask::guest::{Firmware, Guest, Options};
 
+use crate::check::clean;
+use crate::machines::After;
 use crate::ring3::{background, end_all, free_frames, ok};
 
 /// How many instructions are compared.
@@ -32,7 +34,7 @@ const PROGRAMS: [&str; 5] = ["hello", "echo one two", "counter", "numbers", "fla
 
 /// The way of five programs, from the kernel's first return to ring 3 on: through IRETQ, their first
 /// instructions, system calls and back.
-pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> Result<After> {
     let mut options = built.options(firmware);
     // The other side steps meanwhile.
     options.silence = Duration::from_secs(60);
@@ -53,7 +55,7 @@ pub(crate) fn steps_are_those_of_the_stub(built: &Built, firmware: Firmware) -> 
         );
         ensure!(ours.len() == STEPS, "{program}: only {} steps", ours.len());
     }
-    Ok(())
+    Ok(After::Dead)
 }
 
 pub(crate) fn image_base(guest: &mut Guest) -> Result<u64> {
@@ -80,6 +82,7 @@ fn ours(options: &Options, built: &Built) -> Result<Vec<Vec<At>>> {
         ok(&mut guest, "continue")?;
         Ok(way)
     });
+    clean(&mut guest)?;
     ways.into_iter().collect()
 }
 
@@ -139,6 +142,7 @@ fn theirs(options: &Options, built: &Built) -> Result<Vec<Vec<At>>> {
         way.with_context(|| program.to_owned())
     });
     remote.go()?;
+    clean(&mut guest)?;
     ways.into_iter().collect()
 }
 
@@ -166,7 +170,7 @@ const BREAK_IN: &[u8] = b"\x1c";
 
 /// A program spins, output floods, an interrupt handler runs: whatever it is, it can be stopped and
 /// goes on, a thousand times.
-pub(crate) fn a_way_in_at_any_time(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn a_way_in_at_any_time(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     ok(&mut guest, "spawn hello")?;
     let frames = free_frames(&mut guest)?;
@@ -186,11 +190,11 @@ pub(crate) fn a_way_in_at_any_time(built: &Built, firmware: Firmware) -> Result<
     end_all(&mut guest)?;
     let after = free_frames(&mut guest)?;
     ensure!(after == frames, "{frames} frames free, then {after}");
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// A command that writes without end, with input waiting, is ended from outside; the shell lives.
-pub(crate) fn a_flood_is_broken(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn a_flood_is_broken(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     for round in 0..50 {
         guest.send_raw(b"repeat 100000000 regs\r")?;
@@ -202,11 +206,11 @@ pub(crate) fn a_flood_is_broken(built: &Built, firmware: Firmware) -> Result<()>
         guest.read_until(b"ringwalk> ")?;
     }
     guest.rewind();
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// An NMI stops the handler of an interrupt, in the middle.
-pub(crate) fn an_interrupt_handler_is_stopped(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn an_interrupt_handler_is_stopped(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     let base = image_base(&mut guest)?;
     let stubs = elf::symbol(&built.kernel.whole, "ringwalk_stubs").context("no stubs")?;
@@ -231,11 +235,11 @@ pub(crate) fn an_interrupt_handler_is_stopped(built: &Built, firmware: Firmware)
     ok(&mut guest, &format!("kill {spinner}"))?;
     end_all(&mut guest)?;
     ok(&mut guest, "spawn hello")?;
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// A fault in the debugger itself: said, the command given up, and all is as before.
-pub(crate) fn a_fault_in_the_debugger(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn a_fault_in_the_debugger(built: &Built, firmware: Firmware) -> Result<After> {
     let mut guest = Guest::boot(&built.options(firmware))?;
     for _ in 0..10 {
         let reply = guest.command("crash debugger")?;
@@ -251,7 +255,7 @@ pub(crate) fn a_fault_in_the_debugger(built: &Built, firmware: Firmware) -> Resu
     let reply = guest.command("crash debugger")?;
     ensure!(!reply.is_ok(), "{reply:?}");
     ok(&mut guest, "si; continue; frames")?;
-    Ok(())
+    Ok(After::alive(guest))
 }
 
 /// Abandoned at every stage, a program leaves nothing behind.
