@@ -35,15 +35,18 @@ pub(super) struct NaiveRow {
 /// The first address with these indices: nine bits each from the highest translated bit on,
 /// and that bit repeated above. Bit by bit, on purpose.
 pub(super) fn address_of(path: &[u16], levels: usize) -> u64 {
-    let mut bits: Vec<bool> = path
+    let bits = path
         .iter()
-        .flat_map(|index| (0..9).rev().map(move |bit| index >> bit & 1 == 1))
-        .collect();
-    bits.resize(levels * 9 + 12, false);
-    let mut all = std::vec![bits[0]; 64 - bits.len()];
-    all.append(&mut bits);
-    all.iter()
-        .fold(0, |number, &bit| number * 2 + u64::from(bit))
+        .flat_map(|index| (0..9).rev().map(move |bit| index >> bit & 1 == 1));
+    let mut number = bits.fold(0, |number, bit| number * 2 + u64::from(bit));
+    for _ in 9 * path.len()..levels * 9 + 12 {
+        number *= 2;
+    }
+    // What no level translates is as the highest bit that one does.
+    if path.first().is_some_and(|index| index >> 8 == 1) {
+        number += u64::MAX - ((1 << (levels * 9 + 12)) - 1);
+    }
+    number
 }
 
 fn memory_type(pat: u64, index: u8) -> MemoryType {
