@@ -35,6 +35,9 @@ pub struct DiffOptions {
     pub accessed_dirty: bool,
     /// Count the pages below tables that both sides share, which costs a look into them.
     pub count_shared: bool,
+    /// Where one and the same entry names another table than it did before, say what differs
+    /// below the two, instead of that it is the entry that has changed.
+    pub below: bool,
 }
 
 /// Which of the two tables of a pair are looked into, and what for.
@@ -81,7 +84,8 @@ pub struct Diff<M> {
     memory: M,
     paging: Paging,
     options: DiffOptions,
-    path: [Option<Pair>; 5],
+    /// One more than there are levels: two tables are counted one above the other.
+    path: [Option<Pair>; 6],
     /// How many pairs of the path are in use.
     depth: usize,
     open: Option<Open>,
@@ -120,7 +124,7 @@ pub fn diff_sides<M: SideBySide>(
         memory,
         paging,
         options: DiffOptions { range, ..options },
-        path: [None; 5],
+        path: [None; 6],
         depth: 0,
         open: None,
         held: [None; 2],

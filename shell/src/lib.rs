@@ -36,6 +36,7 @@ mod lines;
 mod names;
 mod once;
 mod output;
+mod patience;
 mod pipe;
 mod process;
 mod record;

@@ -14,7 +14,8 @@ pub struct Differences(u16);
 impl Differences {
     /// Nothing.
     pub const NONE: Differences = Differences(0);
-    /// Where the page is. (Tables in other frames are looked into instead.)
+    /// Where the page is. Tables in other frames are looked into instead, but where one entry is
+    /// compared with itself as it was (see [`DiffOptions::below`](crate::DiffOptions::below)).
     pub const FRAME: Differences = Differences(1 << 0);
     /// R/W.
     pub const WRITE: Differences = Differences(1 << 1);

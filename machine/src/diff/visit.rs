@@ -53,6 +53,11 @@ impl<M: SideBySide> Diff<M> {
                 }
             }
             (Kind::Table { at: a }, Kind::Table { at: b }) => {
+                let [here, there] = spot.places;
+                if here.table == there.table && a != b && !self.options.below {
+                    // The same entry, at two times.
+                    return self.name_entry(spot, left, right, what);
+                }
                 if !what.is_empty() {
                     self.say(spot, Compared::Differs(what));
                 }
@@ -84,6 +89,13 @@ impl<M: SideBySide> Diff<M> {
         }
     }
 
+    /// Says that two entries name different tables, and counts what is below them.
+    fn name_entry(&mut self, spot: &Spot, left: &Entry, right: &Entry, what: Differences) {
+        self.say(spot, Compared::Differs(what.and(Differences::FRAME)));
+        self.look_below(spot, left, Sides::Left);
+        self.look_below(spot, right, Sides::Right);
+    }
+
     /// Counts the page that an entry maps, or begins to count those below it, for the row that
     /// is open.
     fn look_below(&mut self, spot: &Spot, entry: &Entry, sides: Sides) {
@@ -93,7 +105,7 @@ impl<M: SideBySide> Diff<M> {
                 let side = usize::from(sides == Sides::Right);
                 match self.is_on_path(at, side) {
                     true => self.grow(|row| row.holes += 1),
-                    false => self.enter([at; 2], sides, level, spot.offset, None),
+                    false => self.enter(sides.of(at), sides, level, spot.offset, None),
                 }
             }
             (Kind::Reserved { .. }, _) => self.grow(|row| row.holes += 1),
@@ -280,6 +292,19 @@ impl<M: SideBySide> Diff<M> {
                 .any(|pair| Some(pair.level) == name.level.next() && pair.base == name.base)
         };
         self.open.take().map(|open| open.close(is_open))
+    }
+}
+
+impl Sides {
+    /// One table, on the sides on which it is looked into.
+    fn of(self, table: PhysAddr) -> [PhysAddr; 2] {
+        // No entry can name it.
+        const NONE: PhysAddr = PhysAddr(u64::MAX);
+        match self {
+            Sides::Both | Sides::Same => [table; 2],
+            Sides::Left => [table, NONE],
+            Sides::Right => [NONE, table],
+        }
     }
 }
 

@@ -115,15 +115,27 @@ pub(super) struct Finding {
     pub(super) goes_on: bool,
 }
 
+/// How to compare.
+pub(super) struct Manner<'a> {
+    /// Whether Accessed and Dirty count.
+    pub(super) strict: bool,
+    /// Whether what is below two tables is wanted where an entry names one, then the other.
+    pub(super) below: bool,
+    /// Whether a frame is the same memory in both trees.
+    pub(super) is_one: &'a dyn Fn(u64) -> bool,
+}
+
 /// All there is to say, and the paths at which two different tables were entered.
-///
-/// `is_one` says whether a frame is the same memory in both trees.
 pub(super) fn compare(
     left: &Tree,
     right: &Tree,
-    strict: bool,
-    is_one: &dyn Fn(u64) -> bool,
+    manner: &Manner<'_>,
 ) -> (Vec<Finding>, BTreeSet<Path>) {
+    let Manner {
+        strict,
+        below,
+        is_one,
+    } = *manner;
     let mut entered = BTreeSet::from([Path::new()]);
     let mut findings = BTreeMap::new();
     let paths: BTreeSet<&Path> = left.keys().chain(right.keys()).collect();
@@ -144,7 +156,7 @@ pub(super) fn compare(
                 verdicts.push(Verdict::Unknown(broken(l), broken(r)));
             }
             (Some(l), Some(r)) => {
-                let words = differences(l, r, strict);
+                let mut words = differences(l, r, strict);
                 let is_link = |cell: &Cell| matches!(cell.thing, Thing::Table | Thing::Loop);
                 let (to, other) = (l.reading.address, r.reading.address);
                 let is_same_table = to == other && is_one(to >> 12);
@@ -157,12 +169,18 @@ pub(super) fn compare(
                     _ if is_same_table => Some(Verdict::Shared),
                     _ => None,
                 };
+                // One entry as it was and as it is, which names another table now.
+                let is_named =
+                    l.table == r.table && is_link(l) && is_link(r) && to != other && !below;
+                if is_named {
+                    words.insert("frame");
+                }
                 match (same, words.is_empty()) {
                     (Some(same), true) => verdicts.push(same),
                     (_, false) => verdicts.push(Verdict::Differs(words)),
                     (None, true) => {}
                 }
-                if is_link(l) && is_link(r) && !is_same_table {
+                if is_link(l) && is_link(r) && !is_same_table && !is_named {
                     let loops = (looping(l), looping(r));
                     if loops == (None, None) {
                         goes_on = true;

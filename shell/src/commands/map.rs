@@ -11,6 +11,7 @@ use machine::{Filter, Item, Merge, PageSize, Progress, Range, VirtAddr};
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::once::Once;
 use crate::output::Output;
+use crate::patience;
 use crate::record::{Row, number};
 use crate::render::{Count, HoleLine, LeafLine, Pages, RunLine};
 use crate::root::root;
@@ -161,19 +162,13 @@ fn runs(context: &mut Context<'_>, space: &Space, wish: &Wish) -> Result<(), Err
         &region,
     );
     let (mut count, mut holes, mut pages) = (0_u64, 0_u64, Pages::default());
-    loop {
-        match rows.advance() {
-            Progress::Done => break,
-            Progress::Working => {
-                if out.interrupted() {
-                    return Err(Error::Interrupted);
-                }
-            }
-            Progress::Row(machine::Row::Hole(hole)) => {
+    while let Some(row) = patience::next(out, || rows.advance())? {
+        match row {
+            machine::Row::Hole(hole) => {
                 holes = holes.saturating_add(1);
                 HoleLine(&hole).show(out)?;
             }
-            Progress::Row(machine::Row::Run(run)) => {
+            machine::Row::Run(run) => {
                 count = count.saturating_add(1);
                 pages = pages.and(Pages::of(&run));
                 let region = run.region.and_then(|index| regions.get(usize::from(index)));

@@ -152,21 +152,24 @@ pub(crate) fn each_plant_is_found_alone(guest: &mut Guest) -> Result<()> {
         }
         ok(guest, "snap drop large; undo")?;
     }
-    // The table of another process in place of its own: then it is their pages that differ. (In the
-    // kernel half it is the stack of the new process.)
+    // The table of another process in place of its own, at each level: it is that entry which has
+    // changed, and nothing else in this half. (In the kernel half it is the stack of the new
+    // process.) Below, it is their pages that differ.
     let twin = background(guest, "sleeper 1000000")?;
     let theirs = ok(guest, &format!("walk {AT:#x} {twin}"))?;
-    let top = theirs.first().and_then(|row| row.split_whitespace().nth(6));
-    let top = hex(top.context("no table")?)?;
-    ok(
-        guest,
-        &format!("poke-entry {} frame={top:#x}", entry("pml4")),
-    )?;
-    let rows = differing(guest, &format!("{compare} user"))?;
-    let is_frame =
-        |row: &String| row.contains(" differs in frame") && row.starts_with("0x0000_0000_00");
-    ensure!(!rows.is_empty() && rows.iter().all(is_frame), "{rows:#?}");
-    ok(guest, "undo; snap drop before")?;
+    let user = format!("{compare} user");
+    for (row, level) in theirs.iter().zip(["pml4", "pdpt", "pd"]) {
+        let table = row.split_whitespace().skip_while(|word| *word != "table");
+        let table = hex(table.skip(1).next().context("no table")?)?;
+        let change = format!("frame={table:#x}");
+        found(guest, &user, &entry(level), &change, "differs in frame")?;
+        ok(guest, &format!("poke-entry {} {change}", entry(level)))?;
+        let rows = differing(guest, &format!("{user} below"))?;
+        let is_page = |row: &String| row.contains(" PT ") && row.contains(" differs in frame");
+        ensure!(!rows.is_empty() && rows.iter().all(is_page), "{rows:#?}");
+        ok(guest, "undo")?;
+    }
+    ok(guest, "snap drop before")?;
     ensure!(free_frames(guest)? < before, "the twin has some");
     end_all(guest)
 }

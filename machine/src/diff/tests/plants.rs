@@ -217,3 +217,98 @@ fn copy_path(machine: &mut Simulated, level: Level) {
         at = at.next().unwrap_or(level);
     }
 }
+
+/// The same tables at two times.
+struct Times<'m>([&'m mut Simulated; 2]);
+
+impl SideBySide for Times<'_> {
+    fn read_u64(&mut self, side: Side, at: PhysAddr) -> Result<u64, ReadError> {
+        let [before, now] = &mut self.0;
+        match side {
+            Side::Left => before.read_u64(at),
+            Side::Right => now.read_u64(at),
+        }
+    }
+
+    fn is_same_memory(&mut self, _frame: PhysAddr) -> bool {
+        false
+    }
+}
+
+/// What is not the same in the left tree after this change.
+fn since(change: impl Fn(&mut Simulated), below: bool) -> Vec<DiffRow> {
+    let mut before = alike();
+    let mut now = before.clone();
+    change(&mut now);
+    let paging = now.paging;
+    let options = DiffOptions {
+        below,
+        ..DiffOptions::default()
+    };
+    let times = Times([&mut before, &mut now]);
+    let rows = diff_sides(times, paging, LEFT, LEFT, options);
+    rows.filter(|row| !row.kind.is_same()).collect()
+}
+
+// What was changed is the entry, whatever is below the table that it names now.
+#[test]
+fn an_entry_that_names_another_table_than_it_did_is_what_has_changed() {
+    // With the pages below: 16 of them, a large one beside their table, a huge one above.
+    for (level, all) in [(Level::Pml4, 18), (Level::Pdpt, 17), (Level::Pd, 16)] {
+        let (at, old) = entry(&mut alike(), LEFT, AT.0, level);
+        let own = PhysAddr(old & 0xff_ffff_f000);
+        // A copy, an empty one, its neighbour's on the right side, and one that leads back.
+        for number in 0..4 {
+            let name = |machine: &mut Simulated| {
+                let other = machine.new_table();
+                let new = match number {
+                    0 => {
+                        for index in 0..512 {
+                            let raw = machine.read_u64(entry_address(own, index)).unwrap_or(0);
+                            machine.write_u64(entry_address(other, index), raw);
+                        }
+                        other
+                    }
+                    1 => other,
+                    2 => PhysAddr(entry(machine, RIGHT, AT.0, level).1 & 0xff_ffff_f000),
+                    _ => LEFT,
+                };
+                machine.write_u64(at, (old & !0xff_ffff_f000) | new.0);
+            };
+            let rows = since(name, false);
+            let [row] = rows.as_slice() else {
+                panic!("one row for {level}, {number}: {rows:x?}");
+            };
+            assert_eq!(row.kind, Compared::Differs(Differences::FRAME), "{level}");
+            let places =
+                [row.left, row.right].map(|place| place.map(|place| place.entry_address()));
+            assert_eq!((row.level, places), (level, [Some(at); 2]), "{number}");
+            assert_eq!(row.left.and_then(|place| place.raw), Some(old), "{level}");
+            let pages = [row.left_pages, row.right_pages].map(|pages| pages.total());
+            let now = if number % 2 == 0 { all } else { 0 };
+            assert_eq!((pages, row.holes), ([all, now], u64::from(number == 3)));
+            // Asked for what is below, it says that, and of a copy nothing.
+            let below = since(name, true);
+            assert!(below.iter().all(|row| row.level > level || number == 3));
+            assert_eq!(below.is_empty(), number % 2 == 0, "{level}, {number}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_entry_is_named_with_all_that_has_changed_in_it() {
+    let (at, old) = entry(&mut alike(), LEFT, AT.0, Level::Pd);
+    let rows = since(
+        |machine| {
+            let other = machine.new_table();
+            let flags = old & !0xff_ffff_f000 & !Entry::WRITABLE;
+            machine.write_u64(at, flags | other.0 | NX);
+        },
+        false,
+    );
+    let what: Vec<_> = rows.iter().map(|row| row.kind).collect();
+    let all = Differences::FRAME
+        .and(Differences::WRITE)
+        .and(Differences::NO_EXECUTE);
+    assert_eq!(what, [Compared::Differs(all)]);
+}

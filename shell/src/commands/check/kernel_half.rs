@@ -3,13 +3,14 @@
 //! They are meant to reference the very tables that the master references, so that what is
 //! mapped later is there at once. A private copy is right only until the master changes.
 
-use machine::{Compared, DiffOptions, DiffRow, Level, Place as Side, Progress, Range, VirtAddr};
+use machine::{Compared, DiffOptions, DiffRow, Level, Place as Side, Range, VirtAddr};
 
 use super::report::{Place, Report, Row};
 use super::scope::{Scope, Tree, Who};
 use super::what::{Slot, What};
 use crate::Error;
 use crate::command::Context;
+use crate::patience;
 use crate::space::{Space, Views};
 
 pub(super) fn run(context: &mut Context<'_>, scope: &Scope) -> Result<Report, Error> {
@@ -48,17 +49,7 @@ fn compare(
     let (left, right) = (master.root, tree.space.root);
     let mut rows = machine::diff_sides(views, paging, left, right, options);
     let mut open: Option<Open> = None;
-    loop {
-        let row = match rows.advance() {
-            Progress::Done => break,
-            Progress::Working => {
-                if out.interrupted() {
-                    return Err(Error::Interrupted);
-                }
-                continue;
-            }
-            Progress::Row(row) => row,
-        };
+    while let Some(row) = patience::next(out, || rows.advance())? {
         if is_alike(&row) {
             continue;
         }

@@ -196,7 +196,9 @@ impl DiffLine<'_> {
             let [left, right] = [left, right].map(|entry| self.paging.memory_type(&entry));
             write!(f, ", {left} | {right}")?;
         }
-        if what.contains(Differences::SIZE) {
+        let is_table = |entry: &Entry| matches!(entry.kind, Kind::Table { .. });
+        let other_table = what.contains(Differences::FRAME) && is_table(&left);
+        if what.contains(Differences::SIZE) || other_table {
             let (left, right) = (pages(row.left_pages), pages(row.right_pages));
             write!(f, ", pages {left} | {right}")?;
         }

@@ -9,25 +9,26 @@ mod verdict;
 
 use core::fmt::{self, Write};
 
-use machine::{Compared, DiffOptions, Progress, Range, VirtAddr};
+use machine::{Compared, DiffOptions, Range, VirtAddr};
 
 use crate::Error;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::{Excerpt, excerpt};
 use crate::once::Once;
+use crate::patience;
 use crate::root::root;
 use crate::space::{Space, Views};
 use line::DiffLine;
 use verdict::{Tally, Verdict};
 
-const WORDS: &[&str] = &["ad", "all", "kernel", "pages", "user"];
+const WORDS: &[&str] = &["ad", "all", "below", "kernel", "pages", "user"];
 
 pub(super) const COMMAND: Command = Command {
     name: "diff",
     group: Group::Memory,
-    usage: "<root> <root> [kernel|user|all] [low..high] [ad] [pages]",
+    usage: "<root> <root> [kernel|user|all] [low..high] [ad] [below] [pages]",
     summary: "compare two sets of page tables, entry by entry",
-    help: "Walks two sets of tables together. Neighbours about which the same is to be said are one row: range (both ends included), level, address and raw value of the first entry on the left, on the right, and then what there is to say:\n`shared`: the same table on both sides; it is not looked into. `equal`: other tables with the same content, all the way down. `differs in`: what does, of frame, W, U, NX, size, type (which field of the PAT), G, reserved (malformed, and not alike). `only in`: the other side has nothing there. `unknown`: something could not be read, is malformed, or leads back to a table above. Rows of what is the same reach over addresses where neither side has anything.\nThe last line is the verdict, a part for each half; slots are entries of the top table, and one that is empty on both sides counts as shared. `$_` becomes the number of rows that differ or are unknown, so `assert $_ == 0` says whether two trees are alike. Differences are an answer: the command succeeds.\n`kernel` and `user` look at the upper and the lower half only, as `low..high` does at some addresses. Accessed and Dirty, which the CPU writes, count with `ad`; `pages` counts the pages below shared tables, too. Bits that the CPU ignores never count. A root is `cr3`, `master`, a pid, a snapshot (`@name`), or the physical address of a PML4; one with blanks in it needs parentheses.",
+    help: "Walks two sets of tables together. Neighbours about which the same is to be said are one row: range (both ends included), level, address and raw value of the first entry on the left, on the right, and then what there is to say:\n`shared`: the same table on both sides; it is not looked into. `equal`: other tables with the same content, all the way down. `differs in`: what does, of frame, W, U, NX, size, type (which field of the PAT), G, reserved (malformed, and not alike). Tables in other frames are no difference by themselves, but with a snapshot, one entry that names another table than it did is: that row is all that is said of it, with the pages below then and now; with `below`, what differs down there is said instead. `only in`: the other side has nothing there. `unknown`: something could not be read, is malformed, or leads back to a table above. Rows of what is the same reach over addresses where neither side has anything.\nThe last line is the verdict, a part for each half; slots are entries of the top table, and one that is empty on both sides counts as shared. `$_` becomes the number of rows that differ or are unknown, so `assert $_ == 0` says whether two trees are alike. Differences are an answer: the command succeeds.\n`kernel` and `user` look at the upper and the lower half only, as `low..high` does at some addresses. Accessed and Dirty, which the CPU writes, count with `ad`; `pages` counts the pages below shared tables, too. Bits that the CPU ignores never count. A root is `cr3`, `master`, a pid, a snapshot (`@name`), or the physical address of a PML4; one with blanks in it needs parentheses.",
     examples: &[
         ("diff master 3", "what does process 3 have of its own?"),
         (
@@ -74,17 +75,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let mut rows = machine::diff_sides(views, paging, roots[0], roots[1], options);
     let mut tallies = [Tally::default(), Tally::default()];
     let mut differing = 0_u64;
-    loop {
-        let row = match rows.advance() {
-            Progress::Done => break,
-            Progress::Working => {
-                if out.interrupted() {
-                    return Err(Error::Interrupted);
-                }
-                continue;
-            }
-            Progress::Row(row) => row,
-        };
+    while let Some(row) = patience::next(out, || rows.advance())? {
         let [lower, upper] = &mut tallies;
         match Range::LOWER.contains(row.first) {
             true => lower.add(&row),
@@ -134,10 +125,11 @@ fn options(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<DiffOptions
             "user" => half.set(bare, Range::LOWER)?,
             "all" => half.set(bare, Range::ALL)?,
             "ad" => options.accessed_dirty = true,
+            "below" => options.below = true,
             "pages" => options.count_shared = true,
             _ => {
                 let Some((first, last)) = text.split_once("..") else {
-                    let known = "kernel, user, all, ad, pages or a range";
+                    let known = "kernel, user, all, ad, below, pages or a range";
                     return Err(Error::Unknown(excerpt(text), known));
                 };
                 let (first, last) = (context.evaluate(first)?, context.evaluate(last)?);

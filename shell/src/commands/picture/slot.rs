@@ -1,12 +1,12 @@
 //! What there is to say about one slot of a top table, alone or beside that of another.
 
 use machine::{
-    Compared, DiffOptions, Kind, Level, PhysAddr, PhysMemory as _, Progress, Range, VirtAddr,
-    diff_sides,
+    Compared, DiffOptions, Kind, Level, PhysAddr, PhysMemory as _, Range, VirtAddr, diff_sides,
 };
 
 use crate::Error;
 use crate::command::Context;
+use crate::patience;
 use crate::space::{Space, View, Views};
 
 /// Slots of a top table.
@@ -152,21 +152,14 @@ pub(super) fn of_two(
     let views = Views::new(*target, spaces);
     let mut rows = diff_sides(views, paging, roots[0], roots[1], options);
     let mut slot = Slot::Shared;
-    loop {
-        match rows.advance() {
-            Progress::Done => return Ok(slot),
-            Progress::Working => {
-                if out.interrupted() {
-                    return Err(Error::Interrupted);
-                }
-            }
-            Progress::Row(row) => slot = worse(slot, of_row(row.kind, row.level, paging.top())),
-        }
+    while let Some(row) = patience::next(out, || rows.advance())? {
+        slot = worse(slot, of_row(row.kind, row.level, paging.top()));
         if slot == Slot::Differs {
             // Nothing that may come changes that.
-            return Ok(slot);
+            break;
         }
     }
+    Ok(slot)
 }
 
 /// What one row of a comparison says about its slot.

@@ -178,7 +178,7 @@ fn mistakes_in_a_comparison_are_one_line() {
     );
     assert_eq!(
         failed("diff master cr3 upper"),
-        "diff: `upper` is not kernel, user, all, ad, pages or a range\n"
+        "diff: `upper` is not kernel, user, all, ad, below, pages or a range\n"
     );
     assert_eq!(
         failed("diff cr3 master 2..1"),
