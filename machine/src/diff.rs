@@ -9,6 +9,7 @@
 use core::iter::FusedIterator;
 
 use crate::leaves::{PATIENCE, entry_address};
+use crate::memory::Lost;
 use crate::{
     Entry, Level, Paging, PhysAddr, PhysMemory, Progress, Range, ReadError, Side, SideBySide,
 };
@@ -93,7 +94,7 @@ pub struct Diff<M> {
     held: [Option<DiffRow>; 2],
     slot: Option<Slot>,
     slots: [Slots; 2],
-    lost: bool,
+    lost: Lost,
 }
 
 /// What the tables at `left` and `right` have in common and what not, in ascending order of
@@ -130,7 +131,7 @@ pub fn diff_sides<M: SideBySide>(
         held: [None; 2],
         slot: None,
         slots: [Slots::default(); 2],
-        lost: false,
+        lost: Lost::default(),
     };
     if range.first <= range.last {
         diff.begin([paging.root(left), paging.root(right)]);
@@ -256,13 +257,8 @@ impl<M: SideBySide> Diff<M> {
     }
 
     fn read(&mut self, side: Side, table: PhysAddr, index: u16) -> Result<u64, ReadError> {
-        if self.lost {
-            return Err(ReadError::Lost);
-        }
-        let read = self.memory.read_u64(side, entry_address(table, index));
-        // Once lost is lost: asking thousands of times more could take a time-out each.
-        self.lost = read == Err(ReadError::Lost);
-        read
+        let at = entry_address(table, index);
+        self.lost.or(|| self.memory.read_u64(side, at))
     }
 
     /// Counts the top-level entry before this one, and begins with this one.

@@ -6,6 +6,7 @@
 //! with each call, and a table can be passed over, so that one that many trees have is read once.
 
 use crate::leaves::{PATIENCE, entry_address};
+use crate::memory::Lost;
 use crate::{
     Entry, Hole, HoleWhy, Kind, Level, Paging, PhysAddr, PhysMemory, Progress, ReadError, Rights,
     VirtAddr,
@@ -70,7 +71,7 @@ pub struct Entries {
     depth: usize,
     /// The table that the last entry named.
     below: Option<Entered>,
-    lost: bool,
+    lost: Lost,
 }
 
 impl Entries {
@@ -89,7 +90,7 @@ impl Entries {
             path: [None; 5],
             depth: 0,
             below: Some(top),
-            lost: false,
+            lost: Lost::default(),
         }
     }
 
@@ -207,14 +208,8 @@ impl Entries {
         }
     }
 
-    /// Once lost is lost: asking thousands of times more could take a time-out each.
     fn read(&mut self, memory: &mut dyn PhysMemory, at: PhysAddr) -> Result<u64, ReadError> {
-        if self.lost {
-            return Err(ReadError::Lost);
-        }
-        let read = memory.read_u64(at);
-        self.lost = read == Err(ReadError::Lost);
-        read
+        self.lost.or(|| memory.read_u64(at))
     }
 }
 

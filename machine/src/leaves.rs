@@ -7,6 +7,7 @@
 
 use core::iter::FusedIterator;
 
+use crate::memory::Lost;
 use crate::{
     Hole, HoleWhy, Item, Kind, Leaf, Level, Paging, PhysAddr, PhysMemory, Progress, Range,
     ReadError, Rights, VirtAddr,
@@ -43,7 +44,7 @@ pub struct Leaves<'m> {
     path: [Option<Table>; 5],
     /// How many tables of the path are in use.
     depth: usize,
-    lost: bool,
+    lost: Lost,
 }
 
 /// Every page that the tables at `root` map in `range`, and every hole, in ascending order.
@@ -66,7 +67,7 @@ pub fn leaves<'m>(
         range,
         path: [None; 5],
         depth: 0,
-        lost: false,
+        lost: Lost::default(),
     };
     if range.first <= range.last {
         leaves.enter(paging.root(root), paging.top(), 0, Rights::ALL);
@@ -162,13 +163,8 @@ impl Leaves<'_> {
     }
 
     fn read(&mut self, table: &Table, index: u16) -> Result<u64, ReadError> {
-        if self.lost {
-            return Err(ReadError::Lost);
-        }
-        let read = self.memory.read_u64(entry_address(table.at, index));
-        // Once lost is lost: asking thousands of times more could take a time-out each.
-        self.lost = read == Err(ReadError::Lost);
-        read
+        let at = entry_address(table.at, index);
+        self.lost.or(|| self.memory.read_u64(at))
     }
 
     /// What to make of an entry that has been read.

@@ -58,6 +58,23 @@ impl ReadError {
     }
 }
 
+/// Whether the machine has stopped answering. Once lost is lost: asking thousands of times more
+/// could take a time-out each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lost(bool);
+
+impl Lost {
+    /// Reads, unless it is lost.
+    pub(crate) fn or(
+        &mut self,
+        read: impl FnOnce() -> Result<u64, ReadError>,
+    ) -> Result<u64, ReadError> {
+        let read = if self.0 { Err(ReadError::Lost) } else { read() };
+        self.0 = read == Err(ReadError::Lost);
+        read
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

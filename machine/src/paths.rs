@@ -7,6 +7,7 @@
 //! counts with [`Paths::visited`] and stops.
 
 use crate::leaves::{PATIENCE, entry_address};
+use crate::memory::Lost;
 use crate::{
     Entry, HoleWhy, Kind, Level, Paging, PhysAddr, PhysMemory, Progress, Range, ReadError, Right,
     Rights, Step, VirtAddr,
@@ -114,7 +115,7 @@ pub struct Paths {
     path: [Option<Entered>; MOST],
     depth: usize,
     visited: u64,
-    lost: bool,
+    lost: Lost,
 }
 
 impl Paths {
@@ -126,7 +127,7 @@ impl Paths {
             path: [None; MOST],
             depth: 0,
             visited: 0,
-            lost: false,
+            lost: Lost::default(),
         };
         let range = range.canonical(&paging);
         let (at, level) = (paging.root(root), paging.top());
@@ -177,12 +178,7 @@ impl Paths {
         entered.next += 1;
         self.visited = self.visited.saturating_add(1);
         let Entered { at, level, va, .. } = *entered;
-        let read = match self.lost {
-            // Asking thousands of times more could take a time-out each.
-            true => Err(ReadError::Lost),
-            false => memory.read_u64(entry_address(at, index)),
-        };
-        self.lost = read == Err(ReadError::Lost);
+        let read = self.lost.or(|| memory.read_u64(entry_address(at, index)));
         let before = entered.gap;
         entered.gap = read.err();
         let raw = match read {

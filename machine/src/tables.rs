@@ -6,6 +6,7 @@
 //! look elsewhere in between.
 
 use crate::leaves::{PATIENCE, entry_address};
+use crate::memory::Lost;
 use crate::{
     Hole, HoleWhy, Kind, Level, Paging, PhysAddr, PhysMemory, Progress, ReadError, VirtAddr,
 };
@@ -49,7 +50,7 @@ pub struct Tables {
     top: Option<Table>,
     /// Whether the last thing that was done was to go down into the table told.
     entered: bool,
-    lost: bool,
+    lost: Lost,
 }
 
 impl Tables {
@@ -66,7 +67,7 @@ impl Tables {
             depth: 0,
             top: Some(top),
             entered: false,
-            lost: false,
+            lost: Lost::default(),
         }
     }
 
@@ -105,7 +106,7 @@ impl Tables {
             self.depth -= 1;
             return Progress::Working;
         }
-        let mut read = |index| read(memory, &mut lost, entry_address(table.at, index));
+        let mut read = |index| lost.or(|| memory.read_u64(entry_address(table.at, index)));
         let found = entered.ahead.take().unwrap_or_else(|| read(index));
         entered.next += 1;
         let mut hole = Hole {
@@ -177,16 +178,6 @@ impl Tables {
             self.entered = true;
         }
     }
-}
-
-/// Once lost is lost: asking thousands of times more could take a time-out each.
-fn read(memory: &mut dyn PhysMemory, lost: &mut bool, at: PhysAddr) -> Result<u64, ReadError> {
-    if *lost {
-        return Err(ReadError::Lost);
-    }
-    let read = memory.read_u64(at);
-    *lost = read == Err(ReadError::Lost);
-    read
 }
 
 #[cfg(test)]

@@ -117,22 +117,22 @@ pub(in crate::commands) fn in_space(
     tell: Tell<'_>,
 ) -> Result<u64, Error> {
     let mut wrong = 0_u64;
+    let mut found = |context: &mut Context<'_>, va, is_guard, what, walk| {
+        wrong = wrong.saturating_add(1);
+        let page = Wrong {
+            va,
+            is_guard,
+            what,
+            walk,
+        };
+        tell(context, &page)
+    };
     let below = VirtAddr(stack.bottom.0.wrapping_sub(PAGE));
     let guards = [Some(below), (!is_shared(stack)).then_some(stack.top)];
     for va in guards.into_iter().flatten() {
         let walk = look(context, space, va);
         if let Some(what) = unless_absent(walk.end()) {
-            wrong = wrong.saturating_add(1);
-            let is_guard = true;
-            tell(
-                context,
-                &Wrong {
-                    va,
-                    is_guard,
-                    what,
-                    walk,
-                },
-            )?;
+            found(context, va, true, what, walk)?;
         }
     }
     if depth == Depth::Guards {
@@ -154,17 +154,7 @@ pub(in crate::commands) fn in_space(
             _ => unless_absent(end),
         };
         if let Some(what) = what {
-            wrong = wrong.saturating_add(1);
-            let is_guard = false;
-            tell(
-                context,
-                &Wrong {
-                    va,
-                    is_guard,
-                    what,
-                    walk,
-                },
-            )?;
+            found(context, va, false, what, walk)?;
         }
         let Some(next) = page.checked_add(PAGE) else {
             break;
