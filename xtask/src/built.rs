@@ -97,6 +97,7 @@ impl Built {
             qemu: self.ready.tools.qemu.clone(),
             ovmf: self.ready.tools.ovmf.clone(),
             image: image.clone(),
+            overlay: None,
             disks: Some(Arc::clone(&self.disks)),
             build_id: Some(self.kernel.build_id.clone()),
             firmware,

@@ -75,8 +75,23 @@ pub enum Command {
     },
     /// Name addresses: what follows is for `symbolizer`'s tool.
     Symbolize(Vec<OsString>),
-    /// Named in the plan of the project, not there yet.
-    NotYet(&'static str),
+    /// GDB on the kernel.
+    Gdb {
+        /// What it looks at.
+        what: Debug,
+        /// More words for GDB.
+        words: Vec<OsString>,
+    },
+    /// Boot, and record what commands do.
+    Record {
+        /// What to run.
+        sources: Vec<Source>,
+    },
+    /// GDB on the recording.
+    Replay {
+        /// More words for GDB.
+        words: Vec<OsString>,
+    },
 }
 
 /// Where commands come from.
@@ -88,6 +103,17 @@ pub enum Source {
     File(PathBuf),
     /// Standard input.
     Stdin,
+}
+
+/// What GDB looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Debug {
+    /// A machine that somebody runs with `--gdb`, or else one of its own, stopped before the kernel.
+    Live,
+    /// What is left when these commands have been run.
+    PostMortem(Vec<Source>),
+    /// A dump of a machine's memory, and commands of the kernel's shell to run on it.
+    Core(PathBuf, Vec<Source>),
 }
 
 /// The machine that was asked for; what was not named stays as it is.
@@ -138,6 +164,8 @@ struct Given {
     sources: Vec<Source>,
     flags: Vec<&'static str>,
     runs: Option<usize>,
+    core: Option<PathBuf>,
+    rest: Vec<OsString>,
 }
 
 /// Reads a command line without the program's name.
@@ -147,7 +175,18 @@ struct Given {
 /// One line naming what is not understood.
 pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
     let mut given = Given::default();
-    while let Some(argument) = parser.next()? {
+    loop {
+        let debugs = |name: &String| name == "gdb" || name == "replay";
+        if given.words.first().is_some_and(debugs)
+            && let Some(mut raw) = parser.try_raw_args()
+            && raw.next_if(|word| word == "--").is_some()
+        {
+            given.rest = raw.collect();
+            break;
+        }
+        let Some(argument) = parser.next()? else {
+            break;
+        };
         if given.words.is_empty() && argument == Arg::Value("symbolize".into()) {
             return Ok((
                 Command::Symbolize(parser.raw_args()?.collect()),
@@ -171,6 +210,7 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
             Arg::Long("cpu") => given.machine.cpu = Some(parser.value()?.string()?),
             Arg::Long("timeout") => given.machine.timeout = Some(seconds("timeout", &mut parser)?),
             Arg::Long("silence") => given.machine.silence = Some(seconds("silence", &mut parser)?),
+            Arg::Long("core") => given.core = Some(parser.value()?.into()),
             Arg::Long("runs") => given.runs = Some(positive("runs", &mut parser)?),
             Arg::Long("features") => {
                 let value = parser.value()?.string()?;
@@ -186,7 +226,11 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
                 // The first word is the command; what may follow depends on it.
                 if word == "-" {
                     given.sources.push(Source::Stdin);
-                } else if given.words.first().is_some_and(|command| command == "exec") {
+                } else if given
+                    .words
+                    .first()
+                    .is_some_and(|command| command == "exec" || command == "record")
+                {
                     given.sources.push(Source::File(word.into()));
                 } else {
                     given.words.push(word);
@@ -208,7 +252,7 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
 }
 
 fn flag(argument: &Arg<'_>) -> Option<&'static str> {
-    const FLAGS: [&str; 5] = ["display", "gdb", "json", "check", "help"];
+    const FLAGS: [&str; 6] = ["display", "gdb", "json", "check", "help", "post-mortem"];
     match argument {
         Arg::Short('h') => Some("help"),
         Arg::Long(name) => FLAGS.into_iter().find(|flag| flag == name),
@@ -220,6 +264,7 @@ fn known_flags(command: &Command) -> &'static [&'static str] {
     match command {
         Command::Help => &["display", "gdb", "json", "check", "help"],
         Command::Run { .. } => &["display", "gdb"],
+        Command::Gdb { .. } => &["post-mortem"],
         Command::Exec { .. } => &["json"],
         Command::Bench { .. } | Command::Docs { .. } => &["check"],
         _ => &[],
@@ -276,7 +321,19 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
                 None => MUTATIONS,
             },
         },
-        "gdb" => Command::NotYet("gdb"),
+        "gdb" => Command::Gdb {
+            what: debug(given)?,
+            words: std::mem::take(&mut given.rest),
+        },
+        "record" if given.sources.is_empty() => {
+            bail!("record: which commands? (-c 'COMMANDS', FILE, or - for stdin)")
+        }
+        "record" => Command::Record {
+            sources: std::mem::take(&mut given.sources),
+        },
+        "replay" => Command::Replay {
+            words: std::mem::take(&mut given.rest),
+        },
         other => bail!("no command `{other}`; see cargo xtask --help"),
     };
     if let Some(word) = words.next() {
@@ -286,6 +343,19 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
         bail!("{name}: takes no commands");
     }
     Ok(command)
+}
+
+fn debug(given: &mut Given) -> anyhow::Result<Debug> {
+    let dies = given.flags.contains(&"post-mortem");
+    match (given.core.take(), dies) {
+        (Some(_), true) => bail!("gdb: --core or --post-mortem, not both"),
+        (Some(core), false) => Ok(Debug::Core(core, std::mem::take(&mut given.sources))),
+        (None, true) if given.sources.is_empty() => {
+            bail!("gdb: --post-mortem of what? (-c 'COMMANDS', or - for stdin)")
+        }
+        (None, true) => Ok(Debug::PostMortem(std::mem::take(&mut given.sources))),
+        (None, false) => Ok(Debug::Live),
+    }
 }
 
 fn firmware(word: &str) -> anyhow::Result<Firmware> {
@@ -378,8 +448,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_yet_is_known_by_name() {
-        assert_eq!(read("gdb").expect("well formed").0, Command::NotYet("gdb"));
+    fn gdb_gets_what_follows_two_dashes() {
+        let words = ["-ex", "break kernel::boot::first_half"];
+        let line = ["--firmware", "bios", "gdb", "--"].into_iter().chain(words);
+        let (command, machine) = parse(Parser::from_args(line)).expect("well formed");
+        let what = Debug::Live;
+        let words = words.map(OsString::from).to_vec();
+        assert_eq!(command, Command::Gdb { what, words });
+        assert_eq!(machine.firmware, Firmware::Bios);
+        for (line, named) in [
+            ("gdb --post-mortem", "post-mortem of what"),
+            ("gdb --post-mortem --core x", "not both"),
+            ("gdb -c map", "takes no commands"),
+            ("record", "which commands"),
+            ("run --post-mortem", "post-mortem"),
+        ] {
+            let error = read(line).expect_err(line).to_string();
+            assert!(error.contains(named), "{line}: {error}");
+        }
         assert_eq!(read("").expect("well formed").0, Command::Help);
     }
 }

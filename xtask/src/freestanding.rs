@@ -85,6 +85,22 @@ pub(crate) fn reduce(
     )
 }
 
+/// Copies an ELF file without what debuggers stumble over: GDB 13 warns of a `.debug_names` that holds
+/// more than one table, which is how the linker leaves it, and does not need it.
+pub(crate) fn for_debuggers(
+    project: &Project,
+    toolchain: &Toolchain,
+    from: &Path,
+    to: &Path,
+) -> anyhow::Result<()> {
+    let mut objcopy = toolchain.objcopy();
+    objcopy
+        .arg("--remove-section=.debug_names")
+        .arg(from)
+        .arg(to);
+    steps::run(project, "objcopy", "copy debug information", &mut objcopy)
+}
+
 /// The compiler's flags for every crate, the standard ones included.
 fn common_flags(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Vec<String>> {
     let mut flags = vec![

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context as _;
-
 use crate::elf;
 use crate::freestanding;
 use crate::guest::Firmware;
@@ -70,8 +68,7 @@ pub fn build(
     if freestanding::newer(&built, &whole)? || freestanding::newer(&built, &loaded)? {
         freestanding::reduce(project, toolchain, &built, &loaded)?;
         // Last, so that being cut short in between is noticed next time.
-        std::fs::copy(&built, &whole)
-            .with_context(|| format!("cannot copy {}", built.display()))?;
+        freestanding::for_debuggers(project, toolchain, &built, &whole)?;
     }
     let build_id = elf::build_id(&whole)?;
     Ok(Kernel {

@@ -7,7 +7,9 @@ use xtask::cli::{self, Command, Machine};
 use xtask::exec::{self, Outcome};
 use xtask::guest::{Firmware, Options};
 use xtask::project::Project;
-use xtask::{bench, built, checks, corpora, docs, run, screenshot, script, setup, signals};
+use xtask::{
+    bench, built, checks, corpora, docs, gdb, recording, run, screenshot, script, setup, signals,
+};
 
 fn main() -> ExitCode {
     let outcome = called().unwrap_or_else(|error| {
@@ -19,7 +21,10 @@ fn main() -> ExitCode {
 
 fn called() -> anyhow::Result<Outcome> {
     let (command, machine) = cli::parse(lexopt::Parser::from_env())?;
-    signals::watch();
+    // Under GDB, Ctrl-C is for GDB; until it starts, it ends us.
+    if !matches!(command, Command::Gdb { .. } | Command::Replay { .. }) {
+        signals::watch();
+    }
     match command {
         Command::Help => print!("{}", cli::HELP),
         Command::Setup => {
@@ -62,7 +67,27 @@ fn called() -> anyhow::Result<Outcome> {
         }
         Command::Corpora => corpora::run(&Project::find())?,
         Command::Mutations { count } => checks::mutations(&Project::find(), count)?,
-        Command::NotYet(name) => anyhow::bail!("{name}: not built yet"),
+        Command::Gdb { what, words } => {
+            let commands = match &what {
+                cli::Debug::Live => Vec::new(),
+                cli::Debug::PostMortem(sources) | cli::Debug::Core(_, sources) => {
+                    script::commands(sources)?
+                }
+            };
+            let built = built::prepare(&machine.features)?;
+            let mut options = built.options(machine.firmware);
+            machine.apply(&mut options);
+            return gdb::run(&built, &options, &what, &commands, &words);
+        }
+        Command::Record { sources } => {
+            let commands = script::commands(&sources)?;
+            let built = built::prepare(&machine.features)?;
+            let mut options = built.options(machine.firmware);
+            machine.apply(&mut options);
+            let recording = recording::make(&built, &options, &commands, true)?;
+            println!("{recording}");
+        }
+        Command::Replay { words } => return gdb::replay(&Project::find(), &words),
         Command::Screenshot { file, sources } => {
             screenshot::check(&file)?;
             let commands = script::commands(&sources)?;

@@ -58,8 +58,7 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Program
         if freestanding::newer(&built, &whole)? || freestanding::newer(&built, &loaded)? {
             freestanding::reduce(project, toolchain, &built, &loaded)?;
             // Last, so that being cut short in between is noticed next time.
-            std::fs::copy(&built, &whole)
-                .with_context(|| format!("cannot copy {}", built.display()))?;
+            freestanding::for_debuggers(project, toolchain, &built, &whole)?;
         }
     }
     Ok(Programs {

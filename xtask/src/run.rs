@@ -28,7 +28,7 @@ pub fn run(options: &Options, display: bool) -> anyhow::Result<()> {
         "Ctrl-A X ends the machine, Ctrl-A C is QEMU's monitor; all other keys go to the kernel"
     );
     if options.gdb {
-        eprintln!("stopped before the first instruction; in gdb: target remote localhost:1234");
+        eprintln!("stopped before the first instruction; on another terminal: cargo xtask gdb");
     }
     let mut child = command
         .spawn()

@@ -24,6 +24,15 @@ pub fn watch() {
     }
 }
 
+/// From now on Ctrl-C is for a program that we have started and wait for.
+pub fn leave_to_the_child() {
+    // A handler that notes it, not "ignore", which the program would inherit.
+    let noted = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGINT, noted) {
+        eprintln!("xtask: cannot leave Ctrl-C to GDB: {error}");
+    }
+}
+
 /// Has somebody asked us to stop? Always no where nobody called [`watch`].
 #[must_use]
 pub fn asked_to_stop() -> bool {

@@ -344,6 +344,14 @@ ringwalk_system_call_rsp:
     options(att_syntax)
 );
 
+// Where we ask the bootloader to put the image: for who waits from outside for the first instruction,
+// when there is nothing in memory yet that could be asked. A number, not an address of ours.
+global_asm!(
+    ".global ringwalk_wished_base",
+    ".set ringwalk_wished_base, {}",
+    const crate::memory::layout::UPPER_HALF,
+);
+
 unsafe extern "C" {
     static ringwalk_stubs: u8;
     static ringwalk_system_call: u8;

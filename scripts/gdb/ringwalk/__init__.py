@@ -12,10 +12,16 @@ import gdb
 # In this order. One that cannot be loaded is named, and the others are there all the same.
 MODULES = [
     "prefix",
+    "console",
     "kernel",
     "looks",
     "programs",
     "printers",
+    "stepping",
+    "breaks",
+    "stages",
+    "replay",
+    "why",
 ]
 
 
@@ -28,6 +34,7 @@ def settings():
         "set breakpoint pending on",
         # Debian's GDB asks about this one otherwise, where an address of a server is set.
         "set debuginfod enabled off",
+        "set language rust",
         "set print asm-demangle on",
         "set disassembly-flavor intel",
         # Backtraces go on above `main`, and through the kernel's entry.

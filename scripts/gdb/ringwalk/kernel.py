@@ -10,15 +10,17 @@ is in memory nothing can be asked, so `wait` sets a hardware breakpoint at the e
 slot that this kernel asks the bootloader for, and asks once it is hit.
 """
 
+import glob
 import os
 import struct
 
 import gdb
 
-from . import machine
+from . import console, machine, replay
 from .elf import Broken, Elf
 from .prefix import Command, Failure
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 UPPER_HALF = 0xFFFF_8000_0000_0000
 SLOT = 1 << 39
 # Enough for the ELF header, the program headers and the build id.
@@ -82,8 +84,7 @@ def get():
     """The kernel file: `RINGWALK_KERNEL`, or the one that `cargo xtask` has built."""
     global KERNEL
     if KERNEL is None:
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-        path = os.environ.get("RINGWALK_KERNEL") or os.path.join(root, "target/ringwalk-kernel.elf")
+        path = os.environ.get("RINGWALK_KERNEL") or os.path.join(ROOT, "target/ringwalk-kernel.elf")
         try:
             KERNEL = Kernel(path)
         except Broken as why:
@@ -96,6 +97,7 @@ def load_symbols(kernel, base):
     if kernel.base == base:
         return
     kernel.base = base
+    # Set while there was no program to take a language from, a breakpoint must still read `a::b` as Rust does.
     gdb.execute(f'symbol-file -o {base:#x} "{kernel.path}"', to_string=True)
 
 
@@ -107,7 +109,7 @@ def wait(kernel):
     stop = gdb.Breakpoint(f"*{entry:#x}", gdb.BP_HARDWARE_BREAKPOINT, internal=True)
     stop.silent = True
     try:
-        gdb.execute("continue", to_string=True)
+        machine.go()
     finally:
         stop.delete()
 
@@ -146,8 +148,19 @@ def find():
 
 def begin():
     """What `source ringwalk.gdb` does about the kernel: connects, finds it, shows where it stands."""
+    gdb.execute("set remotetimeout 30", to_string=True)
     try:
         kernel = get()
+        root = os.environ.get("RINGWALK_ROOT") or ROOT
+        # What the compiler called /ringwalk is this checkout.
+        gdb.execute(f'set substitute-path /ringwalk "{root}"', to_string=True)
+        gdb.execute(f'directory "{root}"', to_string=True)
+        sources = os.path.join(root, "target/toolchain/sysroot/lib/rustlib/src/rust")
+        if os.path.isdir(sources):
+            gdb.execute(f'set substitute-path /rust "{sources}"', to_string=True)
+        cargo = os.environ.get("CARGO_HOME") or os.path.expanduser("~/.cargo")
+        for crates in glob.glob(os.path.join(glob.escape(cargo), "registry/src/*/")):
+            gdb.execute(f'set substitute-path /crates "{crates.rstrip("/")}"', to_string=True)
         # Without a file GDB warns that it cannot tell which program this is.
         gdb.execute(f'exec-file "{kernel.path}"', to_string=True)
         if not machine.is_connected():
@@ -156,8 +169,10 @@ def begin():
                 gdb.execute(f"target remote {place}", to_string=True)
             except gdb.error as why:
                 raise Failure(f"no machine at {place} ({str(why).splitlines()[-1]}); start QEMU with -gdb tcp::1234 -S, or cargo xtask run --gdb") from None
+        console.connect()
         find()
-        gdb.execute("frame", False)
+        replay.begin()
+        gdb.execute("frame")
     except Failure as why:
         gdb.write(f"ringwalk: {why}\n", gdb.STDERR)
 

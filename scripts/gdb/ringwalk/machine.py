@@ -1,6 +1,7 @@
 """The machine behind GDB: QEMU's monitor, registers GDB does not know, memory by physical address."""
 
 import contextlib
+import os
 import re
 
 import gdb
@@ -26,6 +27,50 @@ def is_stopped():
     """Whether the machine stands still, so that it can be asked."""
     thread = gdb.selected_thread()
     return thread is not None and thread.is_valid() and thread.is_stopped()
+
+
+@contextlib.contextmanager
+def quietly():
+    """While it lasts, GDB says nothing: where the machine stopped is told by who let it go.
+
+    What it says of a stop goes past `to_string` and past `set logging`, so its output is led away.
+    """
+    gdb.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        gdb.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def go(way="continue"):
+    """Lets the machine run until something stops it, and says nothing about where that was."""
+    with quietly():
+        gdb.execute(way, to_string=True)
+
+
+def step():
+    """One instruction, and nothing about where that leads."""
+    go("stepi")
+
+
+def run_to(*addresses):
+    """Lets the machine run to whichever of these comes first; says which, or `None` for another stop."""
+    stops = [gdb.Breakpoint(f"*{address:#x}", gdb.BP_HARDWARE_BREAKPOINT, internal=True) for address in addresses]
+    for stop in stops:
+        stop.silent = True
+    try:
+        go()
+    finally:
+        for stop in stops:
+            stop.delete()
+    rip = register("rip")
+    return rip if rip in addresses else None
 
 
 def monitor(line):

@@ -15,6 +15,7 @@ mod entry;
 mod faults;
 mod foretold;
 mod frames;
+mod gdb;
 mod machines;
 mod oracle;
 mod outside;
@@ -301,6 +302,7 @@ fn main() -> Result<()> {
                 "a_fault_in_the_debugger_is_survived",
                 stops::a_fault_in_the_debugger,
             ),
+            ("gdb_steps_into_ring_3_and_back", gdb::into_ring_3),
             (
                 "the_stack_region_grows_past_every_mark",
                 ring3::the_stack_region_grows,
@@ -318,6 +320,11 @@ fn main() -> Result<()> {
     trials.push(own(
         "bios::e17_an_nmi_at_every_instruction_of_the_stubs".to_owned(),
         move || stubs::e17(&bios, Firmware::Bios),
+    ));
+    let bios = Arc::clone(&built);
+    trials.push(trial(
+        "bios::gdb_goes_back_to_the_cause_of_a_triple_fault".to_owned(),
+        move || gdb::back_to_the_cause(&bios, Firmware::Bios),
     ));
     let bios = Arc::clone(&built);
     trials.push(own(

@@ -133,6 +133,11 @@ impl Guest {
         self.end = Limits::from_now(timeout, self.options.silence).end;
     }
 
+    /// From now on the serial line may be silent for this long.
+    pub fn set_silence(&mut self, silence: Duration) {
+        self.options.silence = silence;
+    }
+
     /// Each wait gets the whole time of the options again: a test's guest lives long.
     pub fn rewind(&mut self) {
         self.set_timeout(self.options.timeout);

@@ -64,6 +64,9 @@ pub struct Options {
     pub disks: Option<Arc<Scratch>>,
     /// The build id the guest must announce, unless `None`.
     pub build_id: Option<String>,
+    /// A qcow2 file over the disk, which keeps what is written and QEMU's snapshots; `None`: what is
+    /// written is lost. A machine that has one can be recorded and replayed.
+    pub overlay: Option<PathBuf>,
     /// What runs first.
     pub firmware: Firmware,
     /// Megabytes of RAM.

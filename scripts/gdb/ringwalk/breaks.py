@@ -1,0 +1,180 @@
+"""`rw break`: breakpoints at the moments between two address spaces and between two rings."""
+
+import json
+import struct
+
+import gdb
+
+from . import kernel, machine
+from .prefix import Command, Failure, number
+from .walk import virtual
+
+# SDM, "Exception and Interrupt Reference".
+EXCEPTIONS = (
+    "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bound range exceeded",
+    "#UD invalid opcode", "#NM device not available", "#DF double fault", "vector 9", "#TS invalid TSS",
+    "#NP segment not present", "#SS stack-segment fault", "#GP general protection", "#PF page fault", "vector 15",
+    "#MF x87 floating-point error", "#AC alignment check", "#MC machine check", "#XM SIMD floating-point error",
+    "#VE virtualization", "#CP control protection",
+)
+WITH_CODE = {8, 10, 11, 12, 13, 14, 17, 21, 29, 30}
+# Of these a kernel that works has many: the debugger's own, and NMI.
+USUAL = tuple(vector for vector in range(22) if vector not in (1, 2, 3, 9, 15))
+
+
+def words(address, count):
+    """The words at a virtual address; `None` if they cannot be read."""
+    data = machine.read(address, 8 * count)
+    return struct.unpack(f"<{count}Q", data) if data is not None else None
+
+
+class Moment(gdb.Breakpoint):
+    """A hardware breakpoint that says what it is about to see."""
+
+    def __init__(self, address, shows):
+        super().__init__(f"*{address:#x}", gdb.BP_HARDWARE_BREAKPOINT)
+        self.address, self.shows = address, shows
+
+    def stop(self):
+        try:
+            text = self.shows(self.address)
+        except Failure as why:
+            text = str(why)
+        if text is None:
+            return False
+        gdb.write(text + "\n")
+        return True
+
+
+def iretqs(kernel_file):
+    """The kernel's returns: the one of traps and the one of its debugger."""
+    return [kernel_file.address(name) for name in ("ringwalk_iretq", "ringwalk_resume_iretq")]
+
+
+def frame(_address):
+    """The frame that IRETQ is about to pop."""
+    found = words(machine.register("rsp"), 5)
+    if found is None:
+        return f"iretq: its frame at {virtual(machine.register('rsp'))} cannot be read"
+    rip, cs, flags, rsp, ss = found
+    return f"iretq to ring {cs & 3}: rip {virtual(rip)} cs {cs:#06x} rflags {flags:#x} rsp {virtual(rsp)} ss {ss:#06x}"
+
+
+def to_ring3(address):
+    """The same, if it leads to ring 3."""
+    found = words(machine.register("rsp"), 5)
+    return frame(address) if found is not None and found[1] & 3 == 3 else None
+
+
+def load(root):
+    """What is shown before `mov cr3`; only of one root if there is one."""
+
+    def shows(_address):
+        new = machine.register("rdi")
+        if root is not None and new & ~0xFFF != root & ~0xFFF:
+            return None
+        return f"mov cr3: {machine.register('cr3') & ~0xfff:#x} -> {new:#x}"
+
+    return shows
+
+
+def fault(vector):
+    """What is shown at the entry of an exception."""
+
+    def shows(_address):
+        rsp = machine.register("rsp")
+        found = words(rsp, 6)
+        if found is None:
+            return f"{EXCEPTIONS[vector]}: its frame at {virtual(rsp)} cannot be read"
+        code, (rip, cs) = (found[0], found[1:3]) if vector in WITH_CODE else (None, found[:2])
+        text = EXCEPTIONS[vector]
+        if vector == 14:
+            text += f" at {virtual(machine.register('cr2'))}"
+        if code is not None:
+            text += f", error code {code:#x}"
+        return f"{text}, from ring {cs & 3} at {virtual(rip)}"
+
+    return shows
+
+
+def arrive():
+    """After a breakpoint of `rw break ring3`: the IRETQ itself."""
+    machine.step()
+    if machine.register("cs") & 3 == 3:
+        gdb.write("ring 3:\n")
+    else:
+        gdb.write("the IRETQ faulted; this is the entry of its exception:\n")
+    gdb.execute("x/i $rip")
+
+
+class Arrive(Command):
+    """Step over the IRETQ at a breakpoint of `rw break ring3`."""
+
+    name = "arrive"
+    kind = gdb.COMMAND_OBSCURE
+
+    def run(self, words):
+        arrive()
+
+
+def root_of(pid):
+    """The root of a process."""
+    from . import host
+
+    shown, is_well = host.run("ps --json")
+    if not is_well:
+        raise Failure(shown[-1] if shown else "the processes cannot be read")
+    for line in shown:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if record.get("pid") == pid and record.get("root"):
+            return int(str(record["root"]).replace("_", ""), 0)
+    raise Failure(f"there is no process {pid} with a space of its own")
+
+
+class Break(Command):
+    """Stop at a change of address space, a return, ring 3, or a fault.
+
+    rw break cr3 [PID]       before `mov cr3`, all of them or those to the space of one process
+    rw break iret            before each IRETQ, with the frame it pops
+    rw break ring3           at the first instruction after an IRETQ to ring 3
+    rw break fault [VECTOR]  at the entry of an exception; without a vector all but #DB, NMI and #BP
+
+They are hardware breakpoints, seen and deleted as all others (info breakpoints, delete)."""
+
+    name = "break"
+    kind = gdb.COMMAND_BREAKPOINTS
+    words = ("cr3", "iret", "ring3", "fault")
+
+    def run(self, words):
+        machine.need()
+        if not words or words[0] not in self.words:
+            raise Failure("at cr3, iret, ring3 or fault?")
+        what, rest = words[0], words[1:]
+        if len(rest) > (1 if what in ("cr3", "fault") else 0):
+            raise Failure(f"what is `{rest[-1]}`?")
+        file = kernel.get()
+        if what == "cr3":
+            root = root_of(number(rest[0])) if rest else None
+            Moment(file.address("ringwalk_load_cr3"), load(root))
+        elif what == "iret":
+            for address in iretqs(file):
+                Moment(address, frame)
+        elif what == "ring3":
+            for address in iretqs(file):
+                Moment(address, to_ring3).commands = "silent\nrw arrive"
+        else:
+            vectors = USUAL
+            if rest:
+                vector = number(rest[0])
+                if vector >= len(EXCEPTIONS):
+                    raise Failure(f"{vector} is no exception; they are 0 to {len(EXCEPTIONS) - 1}")
+                vectors = (vector,)
+            for vector in vectors:
+                Moment(file.address("ringwalk_stubs") + 16 * vector, fault(vector))
+
+
+Arrive()
+Break()

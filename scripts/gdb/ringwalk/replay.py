@@ -1,0 +1,113 @@
+"""A recording, replayed: where it ends, and not to run past it.
+
+`cargo xtask replay` names the last instruction in `RINGWALK_REPLAY`. A replay stops before it. QEMU
+7.2 aborts when it is asked to go back from after the last one, where the machine is off, so whatever
+would go there is refused; and it forgets where to stop whenever it has stopped there, so that is said
+again each time.
+"""
+
+import os
+import re
+import time
+
+import gdb
+
+from . import console, machine
+from .prefix import Command, Failure
+
+# The number of the first instruction, and of the one that a way forward ends at, if not the last.
+FIRST = None
+LIMIT = None
+FORWARD = ("continue", "stepi", "nexti", "step", "next", "finish", "until", "advance")
+
+
+def last():
+    """The number of the last instruction; `None` if this is no replay."""
+    text = os.environ.get("RINGWALK_REPLAY", "")
+    return int(text) if text.isdigit() else None
+
+
+def now():
+    """The number of the instruction that is next."""
+    said = machine.monitor("info replay")
+    found = re.search(r"instruction count = (\d+)", said)
+    if not found:
+        raise Failure("this machine is no replay (cargo xtask replay)")
+    return int(found.group(1))
+
+
+def need():
+    """Refuses where time goes only forwards."""
+    machine.need()
+    if last() is None:
+        raise Failure("time goes backwards only in a replay (cargo xtask record, then cargo xtask replay)")
+
+
+def go_to(count):
+    """To an instruction by its number, forwards, past all breakpoints."""
+    global LIMIT
+    if now() < count:
+        LIMIT = count
+        # A breakpoint on the way stops it, too.
+        for breakpoint in (enabled := [each for each in gdb.breakpoints() if each.enabled]):
+            breakpoint.enabled = False
+        try:
+            machine.go()
+        finally:
+            LIMIT = None
+            for breakpoint in enabled:
+                breakpoint.enabled = True
+
+
+class Forward(Command):
+    """Keep a replay from running past its end; called before GDB's own commands that go forward."""
+
+    name = "forward"
+    kind = gdb.COMMAND_OBSCURE
+
+    def run(self, words):
+        if last() is None or not machine.is_connected():
+            return
+        # GDB makes `reverse-stepi` of `stepi`.
+        if "everse" in gdb.execute("show exec-direction", to_string=True):
+            return
+        if now() >= last():
+            raise Failure("this is the last instruction of the recording; reverse-stepi and reverse-continue go back")
+        machine.monitor(f"replay_break {LIMIT or last()}")
+
+
+class End(Command):
+    """Go to the last instruction of a recording.
+
+    rw end"""
+
+    name = "end"
+    kind = gdb.COMMAND_RUNNING
+
+    def run(self, words):
+        if words:
+            raise Failure(f"what is `{words[0]}`?")
+        need()
+        go_to(last())
+        gdb.execute("frame")
+
+
+def begin():
+    """What a GDB session on a recording begins with: its end."""
+    if last() is None:
+        return
+    for command in FORWARD:
+        gdb.execute(f"define hook-{command}\nrw forward\nend", to_string=True)
+    global FIRST
+    FIRST = now()
+    go_to(last())
+    # What it has said is on its way through a socket.
+    time.sleep(0.1)
+    console.IS_SHOWN = False
+    gdb.write(
+        f"the last of {last()} instructions, which is not executed yet; reverse-stepi, reverse-continue and rw why go back\n"
+    )
+
+
+Forward()
+End()
