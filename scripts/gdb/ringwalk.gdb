@@ -27,6 +27,8 @@ if ringwalk_at is None:
 else:
     if ringwalk_at not in sys.path:
         sys.path.insert(0, ringwalk_at)
+    # No __pycache__ in the checkout.
+    sys.dont_write_bytecode = True
     import ringwalk
     ringwalk.begin()
 end
