@@ -48,7 +48,7 @@ pub(crate) enum Part {
     Places,
     /// Those that do not fit there.
     WidePlaces,
-    /// Where every sixth function's record, calls and places begin, and its file.
+    /// Where every fourth function's record, calls and places begin, and its file.
     Functions,
     /// Records of functions, and names of files.
     Texts,
@@ -102,8 +102,8 @@ pub(crate) const FUNCTION_GROUP_BYTES: usize = 11;
 /// How many rows a block has, and how many contexts and functions share an element of
 /// [`Part::ContextGroups`] and [`Part::Functions`].
 pub(crate) const ROWS_IN_A_BLOCK: usize = 64;
-pub(crate) const CONTEXTS_IN_A_GROUP: usize = 16;
-pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 6;
+pub(crate) const CONTEXTS_IN_A_GROUP: usize = 8;
+pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 4;
 
 /// How deep inlined calls may be nested. Deeper ones are left out.
 pub(crate) const DEEPEST: usize = 64;

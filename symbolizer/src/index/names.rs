@@ -199,7 +199,7 @@ impl<'a> Names<'a> {
         let more = files.get(file.into()..).unwrap_or_default().iter();
         let begun = more
             .take_while(|file| u16_at(file.as_slice(), 3).is_some_and(|first| first <= function));
-        // Six functions are in six files at most, but for files that none is in.
+        // Four functions are in four files at most, but for files that none is in.
         begun.fold(file, |file, _| file.saturating_add(1))
     }
 
