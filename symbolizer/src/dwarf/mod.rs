@@ -57,12 +57,24 @@ impl<'elf> Debug<'elf> {
     ///
     /// It asks for more work than its size explains. Damaged units are left out and [named](Self::damaged).
     pub fn read(elf: &'elf Elf<'elf>) -> Result<Self, Error> {
+        Self::read_with(elf, &mut |_, _| {})
+    }
+
+    /// The same for a big file: `progress` hears how much of how much is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_with(
+        elf: &'elf Elf<'elf>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, Error> {
         let load = |id: gimli::SectionId| -> Result<Slice<'elf>, Error> {
             Ok(Slice::new(elf.section(id.name()), elf.endian))
         };
         let dwarf = gimli::Dwarf::load(load)?;
         let budget = Budget::new(elf.debug_bytes());
-        let units = Units::read(&dwarf, &budget)?;
+        let units = Units::read(&dwarf, &budget, progress)?;
         Ok(Debug {
             elf,
             dwarf,

@@ -50,7 +50,14 @@ pub(super) struct Units<'data> {
 }
 
 impl<'data> Units<'data> {
-    pub(super) fn read(dwarf: &gimli::Dwarf<Slice<'data>>, budget: &Budget) -> Result<Self, Error> {
+    pub(super) fn read(
+        dwarf: &gimli::Dwarf<Slice<'data>>,
+        budget: &Budget,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, Error> {
+        // The headers are one half, what they cover the other.
+        let whole = bytes(gimli::Section::reader(&dwarf.debug_info).len());
+        let of = whole.saturating_mul(2);
         let mut found = Units::default();
         let mut known: HashMap<DebugAbbrevOffset, Arc<Abbreviations>> = HashMap::new();
         let mut headers = dwarf.units();
@@ -72,6 +79,7 @@ impl<'data> Units<'data> {
             let (false, Some(offset)) = (is_type, header.debug_info_offset()) else {
                 continue;
             };
+            progress(bytes(offset.0), of);
             let abbreviations = match known.get(&header.debug_abbrev_offset()) {
                 Some(abbreviations) => Arc::clone(abbreviations),
                 None => {
@@ -108,12 +116,20 @@ impl<'data> Units<'data> {
                 Err(why) => found.damaged.push(why.into()),
             }
         }
-        found.cover(dwarf, budget)?;
+        found.cover(dwarf, budget, &mut |offset| {
+            progress(whole.saturating_add(bytes(offset)), of);
+        })?;
         Ok(found)
     }
 
-    fn cover(&mut self, dwarf: &gimli::Dwarf<Slice<'data>>, budget: &Budget) -> Result<(), Error> {
+    fn cover(
+        &mut self,
+        dwarf: &gimli::Dwarf<Slice<'data>>,
+        budget: &Budget,
+        reached: &mut dyn FnMut(usize),
+    ) -> Result<(), Error> {
         for (index, unit) in self.units.iter().enumerate() {
+            reached(unit.offset.0);
             let mut ranges: Vec<(u64, u64)> = Vec::new();
             let own = place(unit.header.unit_ref(dwarf));
             let each = own.and_then(|place| {
@@ -173,6 +189,10 @@ impl<'data> Units<'data> {
         let unit = self.units.get(after.checked_sub(1)?)?;
         Some((unit, entry.to_unit_offset(&unit.header.header)?))
     }
+}
+
+fn bytes(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 /// What the first entry of a unit says about its addresses.

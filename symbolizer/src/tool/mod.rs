@@ -46,6 +46,10 @@ pub fn run(parser: Parser, usual: Option<PathBuf>) -> Result<(), Failure> {
     }
 }
 
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
 fn is_closed(why: &(dyn std::error::Error + 'static)) -> bool {
     why.downcast_ref::<io::Error>()
         .is_some_and(|why| why.kind() == ErrorKind::BrokenPipe)
@@ -57,21 +61,26 @@ fn work(options: &Options, file: &Path, out: &mut dyn Write) -> Result<(), Failu
     let source = Source::open(&loaded, elf.as_ref(), file)?;
     match &options.mode {
         Mode::Addresses(addresses) if !addresses.is_empty() => {
-            let mut progress = Progress::new("addresses", addresses.len());
-            for address in addresses {
+            let mut progress = Progress::new("naming addresses", count(addresses.len()));
+            for (done, address) in addresses.iter().enumerate() {
                 print::address(options, &source, *address, out)?;
-                progress.step();
+                progress.at(count(done));
             }
             Ok(())
         }
         Mode::Addresses(_) => {
-            for line in io::stdin().lock().lines() {
-                let line = line?;
+            let mut lines = BufReader::new(io::stdin().lock());
+            let mut line = String::new();
+            while lines.read_line(&mut line)? > 0 {
                 match options::number(line.trim()) {
                     Some(address) => print::address(options, &source, address, out)?,
                     None => return Err(format!("`{}` is not an address", line.trim()).into()),
                 }
-                out.flush()?;
+                // Whoever asks one by one waits for each answer.
+                if lines.buffer().is_empty() {
+                    out.flush()?;
+                }
+                line.clear();
             }
             Ok(())
         }

@@ -1,19 +1,36 @@
 //! Where names come from: debug information, or an index made of it.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::Failure;
+use super::progress::Progress;
 use crate::Index;
 use crate::dwarf::{Debug, Elf, Frame, demangle};
+
+/// How many bytes are read before somebody hears of it.
+const AT_ONCE: u64 = 1 << 24;
 
 /// A file in memory.
 pub(super) struct Loaded(Vec<u8>);
 
 impl Loaded {
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
-        let bytes =
-            std::fs::read(file).map_err(|why| format!("cannot read {}: {why}", file.display()))?;
+        let bytes = Self::bytes(file);
+        let bytes = bytes.map_err(|why| format!("cannot read {}: {why}", file.display()))?;
         Ok(Loaded(bytes))
+    }
+
+    fn bytes(file: &Path) -> io::Result<Vec<u8>> {
+        let mut open = File::open(file)?;
+        let length = open.metadata()?.len();
+        let mut progress = Progress::new(&format!("reading {}", file.display()), length);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        while open.by_ref().take(AT_ONCE).read_to_end(&mut bytes)? > 0 {
+            progress.at(u64::try_from(bytes.len()).unwrap_or(length));
+        }
+        Ok(bytes)
     }
 
     /// The file as an ELF file, unless it is an index.
@@ -49,7 +66,16 @@ impl<'a> Source<'a> {
                 Index::open(&loaded.0).map_err(|why| format!("{}: {why}", file.display()))?;
             return Ok(Source::Index(Box::new(index)));
         };
-        let debug = Debug::read(elf).map_err(|why| format!("{}: {why}", file.display()))?;
+        let mut progress = Progress::new("reading debug information", elf.debug_bytes());
+        let debug = Debug::read_with(elf, &mut |done, of| {
+            progress.at(elf
+                .debug_bytes()
+                .saturating_mul(done)
+                .checked_div(of)
+                .unwrap_or(0));
+        });
+        drop(progress);
+        let debug = debug.map_err(|why| format!("{}: {why}", file.display()))?;
         for why in debug.damaged() {
             eprintln!("symbolize: {}: a part is left out: {why}", file.display());
         }
