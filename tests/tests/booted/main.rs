@@ -154,6 +154,7 @@ fn main() -> Result<()> {
                 "answers_from_outside_are_the_shells",
                 outside::answers_are_the_shells,
             ),
+            ("gdb_knows_our_types", outside::gdb_knows_our_types),
             ("guard_pages_are_unmapped", oracle::guard_pages_are_unmapped),
             (
                 "every_fault_has_its_cause",

@@ -116,7 +116,93 @@ fn same(lines: &[String], wanted: &Answers, got: &Answers) -> Result<()> {
     Ok(())
 }
 
+/// A process's symbols come and go, our types are shown as the shell writes them, Tab offers what may
+/// follow, and each command has help.
+pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
+    let pid = background(guest, "reader")?;
+    ok(guest, "spawn nothing")?;
+    let switch = ok(guest, &format!("check switch {pid}"))?;
+    let record = switch
+        .iter()
+        .find_map(|line| line.split_once(" its record "))
+        .and_then(|(_, rest)| rest.split_once(".."))
+        .context("check switch names no record")?;
+    let record = record.0.replace('_', "");
+    let frame = switch
+        .iter()
+        .find_map(|line| line.split_once(" its return frame "))
+        .and_then(|(_, rest)| rest.split_once(".."))
+        .context("check switch names no frame")?;
+    let frame = frame.0.replace('_', "");
+    let ps = ok(guest, "ps")?;
+    let words =
+        |line: &String| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    let row = ps
+        .iter()
+        .map(words)
+        .find(|row| row.first() == Some(&pid.to_string()));
+    let row = row.context("ps does not show it")?;
+    let (root, rip) = (
+        row.get(5).context("no root")?,
+        row.get(6).context("no rip")?,
+    );
+
+    let commands = [
+        format!("rw symbols {pid}"),
+        format!("info line *{}", rip.replace('_', "")),
+        "rw symbols none".to_owned(),
+        format!("info line *{}", rip.replace('_', "")),
+        format!("print *({record} as *mut kernel::process::Process)"),
+        format!("print *({frame} as *mut kernel::arch::entry::TrapFrame)"),
+        format!("print *({record} as *mut machine::address::VirtAddr)"),
+        format!("print *({record} as *mut machine::address::PhysAddr)"),
+        "complete rw walk 0x401000 ".to_owned(),
+        "complete rw switch ".to_owned(),
+        "help rw iret".to_owned(),
+        "rw walk 0x401000 99".to_owned(),
+    ];
+    guest.qmp("stop", json!({}))?;
+    let said = batch(guest, &commands);
+    guest.qmp("cont", json!({}))?;
+    let (said, errors) = said?;
+    let expected = [
+        format!("symbols of reader (pid {pid})"),
+        "<reader::".to_owned(),
+        "unloaded those of reader".to_owned(),
+        "No line number information".to_owned(),
+        format!("reader (pid {pid}) reading = {{root = {root}, stack = 0xffff_c9"),
+        format!("from ring 3, rip {rip} rsp 0x0000_7fff_"),
+        // Pid and parent, as one word.
+        format!(" = 0x0000_0000_0000_{pid:04x}"),
+        format!(" = 0x0000_0000_{pid:04x}"),
+        format!("rw walk 0x401000 {pid}\nrw walk 0x401000 cr3\nrw walk 0x401000 master"),
+        format!("rw switch {pid}"),
+        "rw iret [pid]".to_owned(),
+        String::new(),
+    ];
+    for (command, (said, expected)) in commands.iter().zip(said.iter().zip(&expected)) {
+        let said = said.join("\n");
+        ensure!(said.contains(expected), "{command}: {said}\n{errors}");
+    }
+    ensure!(
+        errors.trim_end().ends_with("walk: there is no process 99"),
+        "{errors}"
+    );
+    end_all(guest)
+}
+
 fn in_gdb(guest: &mut Guest, lines: &[String]) -> Result<Answers> {
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| line.replace("check iret", "iret"))
+        .map(|line| format!("rw {}", line.replace("check switch", "switch")))
+        .collect();
+    Ok(batch(guest, &lines)?.0)
+}
+
+/// What GDB says to each command, and what it says on standard error: there go the messages of
+/// commands that fail.
+fn batch(guest: &mut Guest, commands: &[String]) -> Result<(Answers, String)> {
     let project = Project::find();
     let socket = guest.folder().join("gdb");
     guest.hmp(&format!(
@@ -128,12 +214,9 @@ fn in_gdb(guest: &mut Guest, lines: &[String]) -> Result<Answers> {
         .arg(project.root().join("scripts/gdb/ringwalk.gdb"))
         .env("RINGWALK_GDB", &socket)
         .env("RINGWALK_RW", std::env::current_exe()?);
-    for line in lines {
-        // What a failed command says goes to standard error.
-        let command = line.replace("check iret", "iret");
-        let command = command.replace("check switch", "switch");
+    for command in commands {
         gdb.args(["-ex", &format!("echo \\n{MARK}\\n")]);
-        gdb.args(["-ex", &format!("rw {command}")]);
+        gdb.args(["-ex", command]);
     }
     gdb.args(["-ex", &format!("echo \\n{MARK}\\n")]);
     let done = gdb.output().context("gdb cannot be started")?;
@@ -145,7 +228,7 @@ fn in_gdb(guest: &mut Guest, lines: &[String]) -> Result<Answers> {
     // What it said before the first, and behind the last.
     answers.remove(0);
     answers.pop();
-    Ok(answers)
+    Ok((answers, errors.into_owned()))
 }
 
 fn in_core(core: &std::path::Path, lines: &[String]) -> Result<Answers> {
