@@ -185,7 +185,9 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         ensure!(said.contains(expected), "{command}: {said}\n{errors}");
     }
     ensure!(
-        errors.trim_end().ends_with("walk: there is no process 99"),
+        errors
+            .trim_end()
+            .ends_with("walk: there is no such process: 99; `ps` lists them"),
         "{errors}"
     );
     end_all(guest)
