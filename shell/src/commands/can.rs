@@ -12,6 +12,7 @@ use crate::Error;
 use crate::Subject;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
+use crate::once::Once;
 use crate::output::Output;
 use crate::process::Pids;
 use crate::record::{Row, flag, hex, number, text};
@@ -144,23 +145,19 @@ fn mode(args: &mut Args<'_>) -> Option<bool> {
 }
 
 /// All that is left of the line, as bits in the place of those there are.
-fn settings(args: &mut Args<'_>, mut controls: Controls) -> Result<Controls, Error> {
+fn settings(args: &mut Args<'_>, now: Controls) -> Result<Controls, Error> {
+    const NAMES: [&str; 5] = ["wp", "smep", "smap", "ac", "nxe"];
+    let mut given: [Once<'_, bool>; 5] = Default::default();
     while let Some(word) = args.word() {
         let word = word.text()?;
         let Some((name, value)) = word.split_once('=') else {
             return Err(Error::Unexpected(excerpt(word)));
         };
-        let bit = match name {
-            "wp" => Some(&mut controls.wp),
-            "smep" => Some(&mut controls.smep),
-            "smap" => Some(&mut controls.smap),
-            "ac" => Some(&mut controls.ac),
-            "nxe" => Some(&mut controls.nxe),
-            _ => None,
-        };
+        let mut bits = NAMES.iter().zip(&mut given);
+        let bit = bits.find(|(known, _)| **known == name);
         match (bit, value) {
-            (Some(bit), "0") => *bit = false,
-            (Some(bit), "1") => *bit = true,
+            (Some((_, bit)), "0") => bit.set(word, false)?,
+            (Some((_, bit)), "1") => bit.set(word, true)?,
             _ => {
                 return Err(Error::Unknown(
                     excerpt(word),
@@ -169,7 +166,14 @@ fn settings(args: &mut Args<'_>, mut controls: Controls) -> Result<Controls, Err
             }
         }
     }
-    Ok(controls)
+    let [wp, smep, smap, ac, nxe] = given.map(Once::get);
+    Ok(Controls {
+        wp: wp.unwrap_or(now.wp),
+        smep: smep.unwrap_or(now.smep),
+        smap: smap.unwrap_or(now.smap),
+        ac: ac.unwrap_or(now.ac),
+        nxe: nxe.unwrap_or(now.nxe),
+    })
 }
 
 /// Whether an access through the root that was named is taken to be the user's.

@@ -56,7 +56,10 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         None => one(context),
         Some("list") => list(context),
         Some("all") => all(context),
-        Some(word) => Err(Error::Unknown(excerpt(word), "list or all")),
+        Some(word) => Err(Error::Unknown(
+            excerpt(word),
+            "list or all; without either, the newest edit is taken back",
+        )),
     }
 }
 

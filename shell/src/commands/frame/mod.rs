@@ -85,6 +85,11 @@ const ENTRY: [crate::record::Field; 9] = [
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let at = args.number(context, "physical address")?;
     args.done()?;
+    if at >> 52 != 0 {
+        return Err(Error::Said(
+            "a physical address has at most 52 bits; `whatis` takes a virtual one",
+        ));
+    }
     let frame = PhysAddr(at & !0xfff);
     let mut role = Role::new(context, frame);
     look(context, frame, &mut |context, hit| {

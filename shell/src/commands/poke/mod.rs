@@ -12,6 +12,7 @@ use core::fmt::{self, Write};
 use machine::{Level, PhysAddr, Range, Step, walk};
 
 use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::error::excerpt;
 use crate::grammar::word::Word;
 use crate::output::Output;
 use crate::process::Pids;
@@ -105,9 +106,18 @@ fn place(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(Spot, Holder
     let first = args.operand().ok_or(missing)?;
     let mut rest = args.clone();
     let address = rest.operand();
-    let level = rest.word().and_then(level);
-    let (Some(address), Some(level)) = (address, level) else {
+    let third = rest.word();
+    let (Some(address), Some(level)) = (address, third.and_then(level)) else {
+        const LEVELS: &str = "a level: pml4, pdpt, pd or pt";
+        let is_setting = |word: &Word<'_>| word.0.contains('=') || *word == Word("--force");
+        if let Some(word) = third.filter(|word| !is_setting(word)) {
+            return Err(Error::Unknown(excerpt(word.0), LEVELS));
+        }
         let at = PhysAddr(context.evaluate(first.text()?)?);
+        // No entry is in frame 0: that is a pid.
+        if at.0 < 0x1000 {
+            return Err(Error::Missing("address and level (pml4, pdpt, pd or pt)"));
+        }
         let holders = place::holders(context, at)?;
         let is_entry = at.0.is_multiple_of(8);
         let (_, spot) = holders

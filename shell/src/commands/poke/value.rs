@@ -22,6 +22,8 @@ pub(super) struct Value {
     level: Level,
     now: u64,
     given: bool,
+    /// The bits that were named, each of which can be but once.
+    named: u64,
     pub(super) force: bool,
 }
 
@@ -32,6 +34,7 @@ impl Value {
             level,
             now,
             given: false,
+            named: 0,
             force: false,
         }
     }
@@ -93,7 +96,7 @@ impl Value {
                 return Err(Error::Unknown(excerpt(value), "where a large page can be"));
             }
             self.now = (self.now & !mask) | frame;
-            return Ok(());
+            return self.name(FRAME & !Entry::PAT_HUGE, name);
         }
         self.check_name(name)?;
         let bit = self
@@ -104,6 +107,15 @@ impl Value {
             "1" => self.now | bit,
             _ => return Err(Error::Unknown(excerpt(text), EXPECTED)),
         };
+        self.name(bit, name)
+    }
+
+    /// Whichever of two settings won would be the wrong one half the time.
+    fn name(&mut self, bits: u64, name: &str) -> Result<(), Error> {
+        if self.named & bits != 0 {
+            return Err(Error::Twice(excerpt(name)));
+        }
+        self.named |= bits;
         Ok(())
     }
 

@@ -148,3 +148,40 @@ fn mistakes_are_named() {
     let (text, _) = output(&mut Machine::bare(), "can r 0 0x10_0000");
     assert_eq!(text, "can: this target has no registers\n");
 }
+
+#[test]
+fn a_setting_is_given_once() {
+    for (line, message) in [
+        (
+            "can w kernel 0x40_0000 smap=0 smap=1",
+            "can: `smap=1` contradicts `smap=0`",
+        ),
+        ("can r 0x40_0000 wp=1 wp=1", "can: `wp=1` is given twice"),
+        (
+            "poke-entry master 0x40_0000 pt w=1 w=0",
+            "poke-entry: `w` is given twice",
+        ),
+        (
+            "poke-entry master 0x40_0000 pt frame=0x1000 frame=0x2000",
+            "poke-entry: `frame` is given twice",
+        ),
+        (
+            "poke-entry 2 0x40_0000",
+            "poke-entry: which address and level (pml4, pdpt, pd or pt)?",
+        ),
+        (
+            "poke-entry 2 0x40_0000 top w=1",
+            "poke-entry: `top` is not a level: pml4, pdpt, pd or pt",
+        ),
+        (
+            "undo 7",
+            "undo: `7` is not list or all; without either, the newest edit is taken back",
+        ),
+        (
+            "frame 0xffff_8000_0000_0000",
+            "frame: a physical address has at most 52 bits; `whatis` takes a virtual one",
+        ),
+    ] {
+        assert_eq!(failed(line), format!("{message}\n"), "{line}");
+    }
+}
