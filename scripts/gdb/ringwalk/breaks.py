@@ -138,7 +138,7 @@ class Break(Command):
     """Stop at a change of address space, a return, ring 3, or a fault.
 
     rw break cr3 [PID]       before `mov cr3`, all of them or those to the space of one process
-    rw break iret            before each IRETQ, with the frame it pops
+    rw break iret            before IRETQ, with the frame it pops; not that of #DB and NMI
     rw break ring3           at the first instruction after an IRETQ to ring 3
     rw break fault [VECTOR]  at the entry of an exception; without a vector all but #DB, NMI and #BP
 

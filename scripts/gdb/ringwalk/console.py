@@ -5,6 +5,7 @@ line wherever QEMU was told to put it.
 """
 
 import os
+import re
 import socket
 import threading
 
@@ -17,6 +18,8 @@ LINE = None
 TERMINAL = os.dup(1)
 # What is typed before the first prompt would be lost while the kernel sets its UART up: it waits here.
 PROMPT = b"ringwalk>"
+# UEFI firmware clears the screen and moves about on it, which is GDB's here. Colours may stay.
+MOVES = re.compile(rb"\x1b\[[=?]?[0-9;]*[A-Za-ln-z]")
 LOCK = threading.Lock()
 WAITING = []
 HAS_PROMPT = False
@@ -57,7 +60,7 @@ def show(line):
                 for text in WAITING:
                     line.sendall(text)
         if IS_SHOWN:
-            os.write(TERMINAL, data.replace(b"\r\n", b"\n"))
+            os.write(TERMINAL, MOVES.sub(b"", data).replace(b"\r\n", b"\n"))
 
 
 class Send(Command):
