@@ -172,8 +172,10 @@ They are hardware breakpoints, seen and deleted as all others (info breakpoints,
                 if vector >= len(EXCEPTIONS):
                     raise Failure(f"{vector} is no exception; they are 0 to {len(EXCEPTIONS) - 1}")
                 vectors = (vector,)
-            for vector in vectors:
-                Moment(file.address("ringwalk_stubs") + 16 * vector, fault(vector))
+            with machine.quietly():
+                made = [Moment(file.address("ringwalk_stubs") + 16 * vector, fault(vector)) for vector in vectors]
+            numbers = str(made[0].number) if len(made) == 1 else f"{made[0].number}-{made[-1].number}"
+            gdb.write(f"breakpoints {numbers} at the entries of {len(made)} exceptions\n")
 
 
 Arrive()

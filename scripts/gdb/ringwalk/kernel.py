@@ -16,7 +16,7 @@ import struct
 
 import gdb
 
-from . import console, machine, replay
+from . import console, machine, replay, stepping
 from .elf import Broken, Elf
 from .prefix import Command, Failure
 
@@ -170,6 +170,8 @@ def begin():
             except gdb.error as why:
                 raise Failure(f"no machine at {place} ({str(why).splitlines()[-1]}); start QEMU with -gdb tcp::1234 -S, or cargo xtask run --gdb") from None
         console.connect()
+        # How a step goes is ours to say, not what QEMU happens to begin with (see `stepping`).
+        stepping.set_way("quiet")
         find()
         replay.begin()
         gdb.execute("frame")
