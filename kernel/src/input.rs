@@ -81,6 +81,10 @@ impl Input {
 
 /// Takes in what the UART has; called by its interrupt and by the timer's.
 pub(crate) fn serial_interrupt() {
+    // Seen however many keys wait.
+    if serial::take_break() {
+        debugger::break_in();
+    }
     cpu::without_interrupts(|| {
         if let Some(mut input) = INPUT.try_lock() {
             input.drain_serial();
@@ -123,6 +127,9 @@ pub(crate) fn take() -> Option<(Key, Source)> {
 fn poll() {
     cpu::without_interrupts(|| {
         keyboard_interrupt();
+        if serial::take_break() {
+            debugger::break_in();
+        }
         if serial::is_taken() {
             let mut input = OTHER.lock();
             let input = &mut *input;

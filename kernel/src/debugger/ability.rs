@@ -4,7 +4,7 @@ use machine::{End, PhysAddr, PhysMemory, VirtAddr};
 use shell::{Caller, DebugError, Debugger, Go, Moment, Pid, Stop, Watched, Went};
 
 use super::request::{Answer, Request, ask};
-use super::{breakpoints, stop};
+use super::{abort, breakpoints, moments, recover, stop, view};
 use crate::arch::entry::{self, TrapFrame};
 use crate::memory::physmap::{self, LiveMemory};
 use crate::memory::{frames, master};
@@ -17,15 +17,18 @@ pub(crate) struct LiveDebugger;
 
 impl Debugger for LiveDebugger {
     fn stop(&mut self) -> Option<Stop> {
-        stop::describe()
+        view::describe()
     }
 
     fn go(&mut self, how: Go) -> Result<Went, DebugError> {
+        if how == Go::On {
+            recover::lets_run();
+        }
         stop::go(how == Go::Step).map(went)
     }
 
     fn abort(&mut self, pid: Pid, ends: bool) -> Result<Went, DebugError> {
-        let went = stop::abort(pid, ends).map(went)?;
+        let went = abort::abort(pid, ends).map(went)?;
         // It may have had to wait in the kernel, and did not get to ring 3.
         if ends && went != Went::Stopped && process::is_alive(pid) {
             let _ = ask(Request::Kill(pid));
@@ -47,7 +50,7 @@ impl Debugger for LiveDebugger {
     }
 
     fn set_register(&mut self, name: &str, value: u64) -> Result<u64, DebugError> {
-        stop::set_register(name, value)
+        view::set_register(name, value)
     }
 
     fn write(&mut self, root: PhysAddr, at: VirtAddr, bytes: &[u8]) -> Result<(), DebugError> {
@@ -67,11 +70,11 @@ impl Debugger for LiveDebugger {
     }
 
     fn armed(&mut self, moment: Moment) -> Option<Pid> {
-        stop::armed(moment)
+        moments::armed(moment)
     }
 
     fn arm(&mut self, moment: Moment, whose: Option<Pid>) {
-        stop::arm(moment, whose);
+        moments::arm(moment, whose);
     }
 
     fn interrupted(&mut self, return_address: VirtAddr, rsp: VirtAddr) -> Option<Caller> {

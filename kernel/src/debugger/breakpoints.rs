@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use machine::VirtAddr;
 use shell::{DebugError, WatchKind, Watched};
 
-use super::stop;
+use super::traps;
 use crate::arch::{debug, entry};
 use crate::target;
 
@@ -124,7 +124,7 @@ fn check(watched: Watched) -> Result<(), DebugError> {
             "1, 2, 4 or 8 bytes can be watched, at a multiple of their number",
         ));
     }
-    match stop::is_own(at) {
+    match traps::is_own(at) {
         true => Err(DebugError::Refused("the debugger itself works there")),
         false => Ok(()),
     }

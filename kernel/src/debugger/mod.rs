@@ -12,21 +12,30 @@
 //! runs no breakpoint is armed, and no process runs.
 
 mod ability;
+mod abort;
+mod border;
 mod breakpoints;
 mod death;
+mod moments;
 mod recover;
 mod request;
+mod single_step;
 mod stop;
+mod traps;
+mod view;
 
 pub(crate) use ability::LiveDebugger;
+pub(crate) use border::{break_in, entered, leaving};
 pub(crate) use breakpoints::{arm_fatal, disarm_fatal};
 pub(crate) use death::{can_look, crash, die, is_dead};
-pub(crate) use recover::{Phase, Why, give_up, is_asked_for, is_possible, phase, take_message};
-pub(crate) use request::{Answer, Request, ask, give_turns};
-pub(crate) use stop::{
-    at, break_in, debug_exception, entered, exported, is_stopped, leaving, nmi, refused,
-    stop_asked_for, stopped_in_ring_3, stopped_registers,
+pub(crate) use moments::{at, stop_asked_for};
+pub(crate) use recover::{
+    Phase, Why, give_up, is_asked_for, is_possible, lets_run, phase, take_message,
 };
+pub(crate) use request::{Answer, Request, ask, give_turns};
+pub(crate) use stop::is_stopped;
+pub(crate) use traps::{debug_exception, nmi, refused};
+pub(crate) use view::{exported, stopped_in_ring_3, stopped_registers};
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use machine::{VirtAddr, vectors};
 
-use super::{GENERATION, RUNS, stop};
+use super::{GENERATION, RUNS, border};
 use crate::arch::{cpu, entry};
 use crate::boot;
 use crate::lock::Lock;
@@ -85,6 +85,8 @@ const MOST: u32 = 3;
 
 static PHASE: AtomicU8 = AtomicU8::new(Phase::Starting as u8);
 static FAILED: AtomicU32 = AtomicU32::new(0);
+/// The command lets the world run, again and again.
+static LETS_RUN: AtomicBool = AtomicBool::new(false);
 static ASKED: AtomicBool = AtomicBool::new(false);
 static MESSAGE: Lock<Option<Why>> = Lock::new("the debugger's last words", None);
 
@@ -93,7 +95,13 @@ pub(crate) fn phase(phase: Phase) {
     if phase == Phase::Busy && PHASE.load(Ordering::Relaxed) == Phase::Waiting as u8 {
         FAILED.store(0, Ordering::Relaxed);
     }
+    LETS_RUN.store(false, Ordering::Relaxed);
     PHASE.store(phase as u8, Ordering::Relaxed);
+}
+
+/// The command that runs lets the world run, and will again.
+pub(crate) fn lets_run() {
+    LETS_RUN.store(true, Ordering::Relaxed);
 }
 
 /// Whether a command runs that can be given up.
@@ -102,11 +110,14 @@ pub(super) fn is_in_command() -> bool {
 }
 
 /// Somebody broke in while the debugger ran: whatever it does ends as soon as the interrupt that
-/// brought it is over; if it only waits, the next process that runs is stopped.
+/// brought it is over. If it only waits, or stays with a program and has it run again in a moment,
+/// the next process that runs is stopped instead; who asks a second time before that has waited long
+/// enough.
 pub(super) fn ask() {
-    match is_in_command() {
+    let will_run = LETS_RUN.load(Ordering::Relaxed) && !border::is_break_in_next();
+    match is_in_command() && !will_run {
         true => ASKED.store(true, Ordering::Relaxed),
-        false => stop::break_in_next(),
+        false => border::break_in_next(),
     }
 }
 

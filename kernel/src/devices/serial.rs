@@ -23,6 +23,11 @@ static COM1: Lock<Option<Uart16550<PioBackend>>> = Lock::new("the serial line", 
 /// The last wait for the transmitter was in vain.
 static STUCK: AtomicBool = AtomicBool::new(false);
 
+/// The line was held in a break, and nobody has asked yet.
+static BREAK: AtomicBool = AtomicBool::new(false);
+/// A zero that waits is a break's.
+static IS_BREAK_ZERO: AtomicBool = AtomicBool::new(false);
+
 /// Looks for the UART and sets it to 115200 8N1; false when there is none.
 pub(crate) fn init() -> bool {
     // SAFETY: COM1's eight ports belong to this module from here on.
@@ -72,10 +77,9 @@ fn send(byte: u8) {
     };
     for _ in 0..patience {
         let sent = cpu::without_interrupts(|| match COM1.try_lock().as_deref_mut() {
-            Some(Some(uart)) => uart.try_send_byte(byte).is_ok(),
             Some(None) => true,
-            // The world was stopped with it; nobody else uses the ports meanwhile.
-            None => try_send_unlocked(byte),
+            // Locked, or by a world that was stopped with it: nobody else uses the ports meanwhile.
+            Some(Some(_)) | None => try_send_unlocked(byte),
         });
         if sent {
             STUCK.store(false, Ordering::Relaxed);
@@ -90,22 +94,20 @@ fn send(byte: u8) {
 pub(crate) fn drain(mut take: impl FnMut(u8) -> bool, mut has_room: impl FnMut() -> bool) {
     cpu::without_interrupts(|| {
         // The world was stopped with it: `receive_unlocked` is for that.
-        let Some(mut com1) = COM1.try_lock() else {
+        let Some(com1) = COM1.try_lock() else {
             return;
         };
-        let Some(uart) = com1.as_mut() else { return };
+        if com1.is_none() {
+            return;
+        }
         // Bounded: a UART that always claims to have data must not hold us here.
         for _ in 0..4096 {
             if !has_room() {
                 return;
             }
-            match uart.try_receive_byte() {
-                Ok(byte) => {
-                    if !take(byte) {
-                        return;
-                    }
-                }
-                Err(_) => return,
+            match receive_unlocked() {
+                Some(byte) if take(byte) => {}
+                _ => return,
             }
         }
     });
@@ -132,14 +134,41 @@ pub(crate) fn write_emergency(text: &str) {
 /// the UART.
 pub(crate) fn receive_unlocked() -> Option<u8> {
     const DATA_READY: u8 = 1;
-    // SAFETY: LSR is read-only but for error bits nobody needs.
+    // A break comes with a zero that nobody has typed.
+    for _ in 0..2 {
+        if status()? & DATA_READY == 0 {
+            return None;
+        }
+        // SAFETY: takes the byte that waits; whoever else reads is stopped, or has it locked.
+        let byte = unsafe { port::read_u8(BASE) };
+        if byte != 0 || !IS_BREAK_ZERO.swap(false, Ordering::Relaxed) {
+            return Some(byte);
+        }
+    }
+    None
+}
+
+/// Whether somebody held the line in a break since this was last asked.
+pub(crate) fn take_break() -> bool {
+    let _ = status();
+    BREAK.swap(false, Ordering::Relaxed)
+}
+
+/// LSR; `None` where there is no UART. Reading it forgets a break, and whoever waits for the
+/// transmitter reads it, too: so it is read here only, and a break is noted.
+fn status() -> Option<u8> {
+    const BREAK_INTERRUPT: u8 = 1 << 4;
+    // SAFETY: reading LSR takes its error bits; the one that is of interest is kept.
     let status = unsafe { port::read_u8(BASE + 5) };
     // Where there is no UART every bit is set.
-    if status == 0xff || status & DATA_READY == 0 {
+    if status == 0xff {
         return None;
     }
-    // SAFETY: takes the byte that waits; the only other reader is stopped.
-    Some(unsafe { port::read_u8(BASE) })
+    if status & BREAK_INTERRUPT != 0 {
+        BREAK.store(true, Ordering::Relaxed);
+        IS_BREAK_ZERO.store(true, Ordering::Relaxed);
+    }
+    Some(status)
 }
 
 /// Whether the world was stopped while it used the UART.
@@ -148,9 +177,7 @@ pub(crate) fn is_taken() -> bool {
 }
 
 fn try_send_unlocked(byte: u8) -> bool {
-    // SAFETY: LSR is read-only but for error bits nobody needs any more.
-    let status = unsafe { port::read_u8(BASE + 5) };
-    if status & TRANSMITTER_EMPTY == 0 {
+    if status().is_some_and(|status| status & TRANSMITTER_EMPTY == 0) {
         return false;
     }
     // SAFETY: sends one byte on our own UART; where there is no UART the write is lost.

@@ -182,6 +182,7 @@ impl Processes for LiveProcesses {
     }
 
     fn run(&mut self) {
+        debugger::lets_run();
         let _ = cpu::interrupts_off();
         if debugger::give_turns() || debugger::is_stopped() {
             cpu::interrupts_on();

@@ -26,6 +26,7 @@ mod ring3;
 mod rough;
 mod stops;
 mod stubs;
+mod ways_in;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -293,12 +294,16 @@ fn main() -> Result<()> {
                 "six_hundred_steps_are_those_of_the_gdb_stub",
                 stops::steps_are_those_of_the_stub,
             ),
-            ("a_way_in_a_thousand_times", stops::a_way_in_at_any_time),
-            ("a_flood_is_broken", stops::a_flood_is_broken),
             (
-                "an_interrupt_handler_is_stopped",
-                stops::an_interrupt_handler_is_stopped,
+                "a_way_in_while_a_program_spins",
+                ways_in::while_a_program_spins,
             ),
+            ("a_way_in_while_output_floods", ways_in::while_output_floods),
+            (
+                "a_way_in_to_an_interrupt_handler",
+                ways_in::in_an_interrupt_handler,
+            ),
+            ("a_way_in_behind_a_full_queue", ways_in::behind_a_full_queue),
             (
                 "a_fault_in_the_debugger_is_survived",
                 stops::a_fault_in_the_debugger,

@@ -13,7 +13,7 @@ use xtask::guest::{Firmware, Guest, Options};
 
 use crate::check::clean;
 use crate::machines::After;
-use crate::ring3::{background, end_all, free_frames, ok};
+use crate::ring3::{free_frames, ok};
 
 /// How many instructions are compared.
 const STEPS: usize = 600;
@@ -161,81 +161,6 @@ fn follow(remote: &mut Remote, start: u64) -> Result<Vec<At>> {
     }
     remote.go()?;
     Ok(way)
-}
-
-/// How often somebody breaks in.
-const BREAK_INS: u32 = 1000;
-/// What asks for the debugger on a serial line.
-const BREAK_IN: &[u8] = b"\x1c";
-
-/// A program spins, output floods, an interrupt handler runs: whatever it is, it can be stopped and
-/// goes on, a thousand times.
-pub(crate) fn a_way_in_at_any_time(built: &Built, firmware: Firmware) -> Result<After> {
-    let mut guest = Guest::boot(&built.options(firmware))?;
-    ok(&mut guest, "spawn hello")?;
-    let frames = free_frames(&mut guest)?;
-    let spinner = background(&mut guest, "endless")?;
-    for round in 0..BREAK_INS {
-        match round % 10 {
-            9 => drop(guest.hmp("sendkey f12")?),
-            _ => guest.send_raw(BREAK_IN)?,
-        }
-        let text = guest.read_until(b": break-in; ");
-        text.with_context(|| format!("round {round}"))?;
-        guest.read_until(b"\nnote: 0x")?;
-        guest.read_until(b"\n")?;
-        ok(&mut guest, "continue").with_context(|| format!("round {round}"))?;
-    }
-    ok(&mut guest, &format!("kill {spinner}"))?;
-    end_all(&mut guest)?;
-    let after = free_frames(&mut guest)?;
-    ensure!(after == frames, "{frames} frames free, then {after}");
-    Ok(After::alive(guest))
-}
-
-/// A command that writes without end, with input waiting, is ended from outside; the shell lives.
-pub(crate) fn a_flood_is_broken(built: &Built, firmware: Firmware) -> Result<After> {
-    let mut guest = Guest::boot(&built.options(firmware))?;
-    for round in 0..50 {
-        guest.send_raw(b"repeat 100000000 regs\r")?;
-        guest.read_until(b"rip 0x")?;
-        guest.send_raw(BREAK_IN)?;
-        guest
-            .read_until(b"interrupted")
-            .with_context(|| format!("round {round}"))?;
-        guest.read_until(b"ringwalk> ")?;
-    }
-    guest.rewind();
-    Ok(After::alive(guest))
-}
-
-/// An NMI stops the handler of an interrupt, in the middle.
-pub(crate) fn an_interrupt_handler_is_stopped(built: &Built, firmware: Firmware) -> Result<After> {
-    let mut guest = Guest::boot(&built.options(firmware))?;
-    let base = image_base(&mut guest)?;
-    let stubs = elf::symbol(&built.kernel.whole, "ringwalk_stubs").context("no stubs")?;
-    let timer = base + stubs + 0x20 * 16;
-    let spinner = background(&mut guest, "endless")?;
-    ok(&mut guest, &format!("break {timer:#x}"))?;
-    for _ in 0..20 {
-        guest.read_until(b": breakpoint 0; ")?;
-        guest.read_until(b"\nnote: 0x")?;
-        guest.read_until(b"\n")?;
-        let lines = ok(&mut guest, "si 40; bt; regs; ps")?;
-        ensure!(
-            lines.iter().any(|line| line.contains("ring 0")),
-            "{lines:?}"
-        );
-        ok(&mut guest, "continue")?;
-    }
-    guest.read_until(b": breakpoint 0; ")?;
-    guest.read_until(b"\nnote: 0x")?;
-    guest.read_until(b"\n")?;
-    ok(&mut guest, "delete all; continue")?;
-    ok(&mut guest, &format!("kill {spinner}"))?;
-    end_all(&mut guest)?;
-    ok(&mut guest, "spawn hello")?;
-    Ok(After::alive(guest))
 }
 
 /// A fault in the debugger itself: said, the command given up, and all is as before.
