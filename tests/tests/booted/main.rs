@@ -98,7 +98,10 @@ fn trial(name: String, test: impl FnOnce() -> Result<()> + Send + 'static) -> Tr
 fn main() -> Result<()> {
     // What GDB and the tests of dumps call is this program, so that nothing is built twice.
     if std::env::args().any(|word| word == "--conversation" || word == "--core") {
-        let all_well = host::main(lexopt::Parser::from_env())?;
+        let all_well = host::main(lexopt::Parser::from_env()).unwrap_or_else(|why| {
+            eprintln!("rw: {why:#}");
+            false
+        });
         std::process::exit(i32::from(!all_well));
     }
     let mut arguments = Arguments::from_args();

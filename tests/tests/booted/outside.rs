@@ -2,9 +2,15 @@
 //! answer is the shell's own.
 
 use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use object::Endianness;
+use object::elf::{FileHeader64, PT_LOAD};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use serde_json::json;
 use xtask::guest::Guest;
 use xtask::project::Project;
@@ -99,8 +105,78 @@ fn compare(guest: &mut Guest, lines: &[String]) -> Result<()> {
     guest.qmp("cont", json!({}))?;
     same(lines, &wanted, &in_gdb?).context("in GDB")?;
     let in_core = in_core(&core, lines);
+    let damaged = damaged(&core);
     std::fs::remove_file(&core)?;
-    same(lines, &wanted, &in_core?).context("in a dump")
+    same(lines, &wanted, &in_core?).context("in a dump")?;
+    damaged.context("in a damaged dump")
+}
+
+/// Each is one line in words: a version that is not ours, a header that is not there, no kernel.
+fn damaged(core: &Path) -> Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(core)?;
+    let mark: Vec<u8> = exported::MAGIC
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    let beacon = find(&file, &mark)?.context("the dump has no beacon")?;
+    let word = |index: u64, value: u64| file.write_all_at(&value.to_le_bytes(), beacon + index * 8);
+    // Its words, from the last that is looked at to the first: each is seen before the one below.
+    for (index, value, expected) in [
+        (
+            6,
+            0xdead_0000,
+            "cannot be read by its tables at 0x0000_dead_0000",
+        ),
+        (5, 8, "the kernel's header has 8 bytes"),
+        (
+            2,
+            77,
+            "the kernel's records have version 77, and this program reads version",
+        ),
+        (
+            0,
+            0,
+            "there is no kernel in memory, or it is not through its boot",
+        ),
+    ] {
+        word(index, value)?;
+        let done = Command::new(std::env::current_exe()?)
+            .arg("--core")
+            .arg(core)
+            .args(["-c", "ps"])
+            .output()?;
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        ensure!(
+            said.contains(expected) && said.lines().count() == 1 && !done.status.success(),
+            "{expected}: {said}"
+        );
+    }
+    Ok(())
+}
+
+/// Where the page of memory is, in the file of a dump, that begins with these bytes.
+fn find(file: &File, bytes: &[u8]) -> Result<Option<u64>> {
+    const PAGE: usize = 4096;
+    const PIECE: u64 = 1 << 20;
+    let mut head = vec![0; PIECE as usize];
+    file.read_exact_at(&mut head, 0)?;
+    let header = FileHeader64::<Endianness>::parse(&*head)?;
+    let endian = header.endian()?;
+    for segment in header.program_headers(endian, &*head)? {
+        if segment.p_type(endian) != PT_LOAD {
+            continue;
+        }
+        let (start, length) = (segment.p_offset(endian), segment.p_filesz(endian));
+        for at in (start..start + length).step_by(PIECE as usize) {
+            let mut piece = vec![0; PIECE.min(start + length - at) as usize];
+            file.read_exact_at(&mut piece, at)?;
+            let mut pages = piece.chunks(PAGE);
+            if let Some(page) = pages.position(|page| page.starts_with(bytes)) {
+                return Ok(Some(at + (page * PAGE) as u64));
+            }
+        }
+    }
+    Ok(None)
 }
 
 type Answers = Vec<Vec<String>>;
@@ -233,7 +309,7 @@ fn batch(guest: &mut Guest, commands: &[String]) -> Result<(Answers, String)> {
     Ok((answers, errors.into_owned()))
 }
 
-fn in_core(core: &std::path::Path, lines: &[String]) -> Result<Answers> {
+fn in_core(core: &Path, lines: &[String]) -> Result<Answers> {
     let mut rw = Command::new(std::env::current_exe()?);
     rw.arg("--core").arg(core);
     for line in lines {
