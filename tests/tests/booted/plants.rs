@@ -159,8 +159,8 @@ pub(crate) fn each_plant_is_found_alone(guest: &mut Guest) -> Result<()> {
     let theirs = ok(guest, &format!("walk {AT:#x} {twin}"))?;
     let user = format!("{compare} user");
     for (row, level) in theirs.iter().zip(["pml4", "pdpt", "pd"]) {
-        let table = row.split_whitespace().skip_while(|word| *word != "table");
-        let table = hex(table.skip(1).next().context("no table")?)?;
+        let mut words = row.split_whitespace().skip_while(|word| *word != "table");
+        let table = hex(words.nth(1).context("no table")?)?;
         let change = format!("frame={table:#x}");
         found(guest, &user, &entry(level), &change, "differs in frame")?;
         ok(guest, &format!("poke-entry {} {change}", entry(level)))?;

@@ -82,8 +82,9 @@ fn ours(options: &Options, built: &Built) -> Result<Vec<Vec<At>>> {
         ok(&mut guest, "continue")?;
         Ok(way)
     });
+    let ways = ways.into_iter().collect::<Result<_>>()?;
     clean(&mut guest)?;
-    ways.into_iter().collect()
+    Ok(ways)
 }
 
 fn trace(guest: &mut Guest, start: u64) -> Result<Vec<At>> {
@@ -142,8 +143,9 @@ fn theirs(options: &Options, built: &Built) -> Result<Vec<Vec<At>>> {
         way.with_context(|| program.to_owned())
     });
     remote.go()?;
+    let ways = ways.into_iter().collect::<Result<_>>()?;
     clean(&mut guest)?;
-    ways.into_iter().collect()
+    Ok(ways)
 }
 
 /// Steps from where it stops on, and lets it go.
