@@ -174,8 +174,10 @@ They are hardware breakpoints, seen and deleted as all others (info breakpoints,
                 vectors = (vector,)
             with machine.quietly():
                 made = [Moment(file.address("ringwalk_stubs") + 16 * vector, fault(vector)) for vector in vectors]
-            numbers = str(made[0].number) if len(made) == 1 else f"{made[0].number}-{made[-1].number}"
-            gdb.write(f"breakpoints {numbers} at the entries of {len(made)} exceptions\n")
+            if len(made) == 1:
+                gdb.write(f"breakpoint {made[0].number} at the entry of {EXCEPTIONS[vectors[0]]}\n")
+            else:
+                gdb.write(f"breakpoints {made[0].number} to {made[-1].number} at the entries of {len(made)} exceptions\n")
 
 
 Arrive()

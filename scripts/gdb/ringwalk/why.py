@@ -120,9 +120,8 @@ def show(what, at, addresses):
     before, after = last_write(at, addresses)
     gdb.write(f"{what} was changed from {before:016x} to {after:016x} by instruction {replay.now()}\n")
     gdb.write(f"at {virtual(machine.register('rip'))}")
-    for (name, place), _ in zip(places(), range(CALLS)):
-        gdb.write(f" in {name} at {place}\n  called")
-    gdb.write(" from what bt shows\n")
+    for (name, place), number in zip(places(), range(CALLS)):
+        gdb.write(f" in {name} at {place}\n" if number == 0 else f"  called by {name} at {place}\n")
 
 
 class Why(Command):
