@@ -151,7 +151,9 @@ pub(crate) fn into_ring_3(built: &Built, firmware: Firmware) -> Result<After> {
             .context("no line")?;
         let line = rest.split(':').next().unwrap_or_default();
         ensure!(
-            program.lines().any(|frame| frame.contains(&function) && frame.ends_with(&format!("{file}:{line}"))),
+            program.lines().any(
+                |frame| frame.contains(&function) && frame.ends_with(&format!("{file}:{line}"))
+            ),
             "no {function} at {file}:{line} in\n{program}"
         );
     }
