@@ -55,6 +55,18 @@ impl<'a> Image<'a> {
             segment.get(offset..).filter(|rest| !rest.is_empty())
         };
         let bytes = part(header).ok_or(ImageError::Outside)?;
+        // gimli multiplies the number of entries before it looks whether there can be so many: only a number
+        // that cannot be too large for that is let through. Linkers write four bytes.
+        let encoding = gimli::DwEhPe(bytes.get(2).copied().unwrap_or(0));
+        let is_small = [
+            gimli::DW_EH_PE_udata2,
+            gimli::DW_EH_PE_udata4,
+            gimli::DW_EH_PE_omit,
+        ];
+        if !is_small.contains(&encoding) {
+            let why = gimli::Error::UnsupportedPointerEncoding(encoding);
+            return Err(ImageError::Header(why));
+        }
         let bases = BaseAddresses::default().set_eh_frame_hdr(header);
         let parsed = EhFrameHdr::new(bytes, LittleEndian)
             .parse(&bases, 8)

@@ -232,3 +232,13 @@ fn no_damage_panics() {
     // Both kinds of answer came up, so the damage was neither nothing nor everything.
     assert!(answers.iter().all(|count| *count > 10_000), "{answers:?}");
 }
+
+#[test]
+fn a_header_that_claims_more_entries_than_can_be_counted_is_refused() {
+    let mut bytes = tables(b"zR");
+    // A count of eight bytes, all ones but for the sign.
+    bytes[2] = 4;
+    bytes.splice(8..12, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+    let refused = Image::new(&bytes, HEADER, HEADER, BASE);
+    assert!(matches!(refused, Err(ImageError::Header(_))));
+}
