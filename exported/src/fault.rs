@@ -61,7 +61,8 @@ records! {
     CallRecord {
         /// Where it was.
         rip: u64,
-        /// 1: interrupted there; 2: found by the frame pointer alone.
+        /// 1: interrupted there; 2: found by the frame pointer alone; above bit 16 the vector that
+        /// interrupted it, plus 1, or 0.
         how: u32,
         /// How many more follow from the same place.
         repeats: u32,
@@ -110,6 +111,8 @@ records! {
         ends_bytes: u64,
         /// Why there are no more calls.
         ends: [u8; ENDS],
+        /// How many cycles it took to write this down.
+        took: u64,
         /// How many bytes the next field has; 0 if it is no panic.
         panic_bytes: u64,
         /// What a panic said.
@@ -170,6 +173,7 @@ impl Fault {
             pid: record.pid.into(),
             program: Name::new(&record.name),
             is_master: record.is_master.into(),
+            took: record.took,
             registers: record.registers.words(),
             stack: StackRecord::new(record.stack),
             guard: StackRecord::new(record.guard),
@@ -181,7 +185,9 @@ impl Fault {
         }
         let calls = record.backtrace.calls.iter().map(|call| CallRecord {
             rip: call.rip.0,
-            how: u32::from(call.is_interrupted) | u32::from(call.is_guess) << 1,
+            how: u32::from(call.is_interrupted)
+                | u32::from(call.is_guess) << 1
+                | call.entry.map_or(0, |vector| u32::from(vector) + 1) << 16,
             repeats: call.repeats,
         });
         fault.count = fill(&mut fault.calls, calls);
@@ -225,6 +231,9 @@ impl Fault {
         let calls = first(&self.calls, self.count).iter().map(|call| Call {
             rip: VirtAddr(call.rip),
             is_interrupted: call.how & 1 != 0,
+            entry: (call.how >> 16)
+                .checked_sub(1)
+                .and_then(|vector| u16::try_from(vector).ok()),
             is_guess: call.how & 2 != 0,
             repeats: call.repeats,
         });
@@ -244,6 +253,7 @@ impl Fault {
             walk,
             stack: self.stack.get(),
             guard: self.guard.get(),
+            took: self.took,
             panic: (self.panic_bytes != 0)
                 .then(|| String::try_from(panic.unwrap_or_default()).unwrap_or_default()),
             backtrace: Backtrace {

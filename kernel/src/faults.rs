@@ -103,6 +103,7 @@ pub(crate) fn get(seq: u64) -> Option<FaultRecord> {
 }
 
 fn gather(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
+    let cycles = cpu::cycles();
     let registers = Registers {
         cr2,
         cr3,
@@ -112,9 +113,10 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
     let paging = target::paging();
     let (pid, name) = process::who().unwrap_or_default();
     let has_address = vector == PAGE_FAULT || vector == DOUBLE_FAULT;
-    FaultRecord {
+    let mut record = FaultRecord {
         seq: 0,
-        cycles: cpu::cycles(),
+        cycles,
+        took: 0,
         vector,
         panic: None,
         error: frame.error,
@@ -128,7 +130,9 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
         guard: has_address.then(|| guard(cr2)).flatten(),
         backtrace: backtrace::of_trap(frame, root),
         registers,
-    }
+    };
+    record.took = cpu::cycles().saturating_sub(cycles);
+    record
 }
 
 /// The stack in whose guard page an address is.

@@ -6,7 +6,7 @@ use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
     Attempts, Clock, Cpu, Crash, Debugger, Edits, Event, Events, FaultRecord, Faults, FrameInfo,
     FrameTotals, Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots,
-    Stacks, Switches, Symbols, Target,
+    Stacks, Switches, Symbols, Target, Threads,
 };
 use spin::Once;
 
@@ -140,6 +140,10 @@ impl Target for LiveKernel {
 
     fn symbols(&mut self) -> Option<&mut dyn Symbols> {
         Some(&mut self.symbols)
+    }
+
+    fn threads(&mut self) -> Option<&mut dyn Threads> {
+        process::is_readable().then_some(&mut self.processes as &mut dyn Threads)
     }
 
     fn debugger(&mut self) -> Option<&mut dyn Debugger> {

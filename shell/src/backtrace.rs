@@ -7,12 +7,16 @@
 use core::fmt::{self, Write};
 
 use heapless::{String, Vec};
-use machine::{Paging, PhysAddr, PhysMemory, VirtAddr, VirtError};
+use machine::{Paging, PhysAddr, PhysMemory, VirtAddr, VirtError, vectors};
 use symbolizer::index::Found;
 use unwinder::{Stop, Walk};
 
-use crate::Image;
 use crate::names::is_upper;
+use crate::{EventKind, Image};
+
+/// How far below the end of what the CPU pushed the entry paths keep the vector: SS, RSP, RFLAGS, CS,
+/// RIP and an error code are between.
+const VECTOR: u64 = 56;
 
 /// The calls that led to some place, and why no more of them are known.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +34,9 @@ pub struct Call {
     pub rip: VirtAddr,
     /// It did not call the one before: it was interrupted there.
     pub is_interrupted: bool,
+    /// By which vector, where that is known; [`BY_SYSCALL`](crate::EventKind::BY_SYSCALL) if it
+    /// made a system call by SYSCALL.
+    pub entry: Option<u16>,
     /// Found by the frame pointer alone.
     pub is_guess: bool,
     /// How many more calls from the same place follow it.
@@ -52,9 +59,15 @@ impl<const N: usize> Backtrace<N> {
         let mut out = Backtrace::default();
         let Backtrace { calls, ends } = &mut out;
         while let Some(visit) = walk.next(&mut read) {
+            let vector = visit.entry.and_then(|end| {
+                let at = VirtAddr(end.wrapping_sub(VECTOR));
+                let vector = u16::try_from(read(at).ok()?).ok()?;
+                (u64::from(vector) <= EventKind::BY_SYSCALL).then_some(vector)
+            });
             let call = Call {
                 rip: VirtAddr(visit.registers.rip().unwrap_or(0)),
                 is_interrupted: visit.is_interrupted,
+                entry: vector,
                 is_guess: visit.is_guess,
                 repeats: 0,
             };
@@ -83,17 +96,18 @@ impl<const N: usize> Backtrace<N> {
         let mut number = 0_u64;
         for call in &self.calls {
             if call.is_interrupted && number > 0 {
-                writeln!(out, "   --- interrupted ---")?;
+                let ring = if is_upper(call.rip) { 0 } else { 3 };
+                match call.entry {
+                    Some(vector) => {
+                        let entry = Entry(vector);
+                        writeln!(out, "   --- interrupted by {entry} in ring {ring} ---")?;
+                    }
+                    None => writeln!(out, "   --- interrupted in ring {ring} ---")?,
+                }
             }
             write!(out, "#{number:<2} {}", call.rip)?;
             writeln!(out, "{}", if call.is_guess { " (by RBP)" } else { "" })?;
-            if let Some(image) = images.at(call.rip) {
-                let found = match call.is_interrupted {
-                    true => image.describe(call.rip),
-                    false => image.describe_call(call.rip),
-                };
-                write_frames(found, "    ", out)?;
-            }
+            write_frames(images.describe(call), "    ", out)?;
             number = number.saturating_add(1);
             if call.repeats > 0 {
                 writeln!(out, "    and {} more from the same place", call.repeats)?;
@@ -103,6 +117,21 @@ impl<const N: usize> Backtrace<N> {
         match self.ends.is_empty() {
             true => Ok(()),
             false => writeln!(out, "    ends here: {}", self.ends),
+        }
+    }
+}
+
+/// By what code was interrupted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry(pub(crate) u16);
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match u8::try_from(self.0) {
+            Ok(0x80) => f.write_str("int 0x80"),
+            Ok(vector @ 0..=0x1f) => f.write_str(vectors::name(vector)),
+            Ok(vector) => write!(f, "vector {vector:#x}"),
+            Err(_) => f.write_str("SYSCALL"),
         }
     }
 }
@@ -122,6 +151,15 @@ impl<'t> Images<'t> {
         match is_upper(address) {
             true => self.kernel,
             false => self.program,
+        }
+    }
+
+    /// What a call of a backtrace is in.
+    pub(crate) fn describe(&self, call: &Call) -> Option<Found<'t>> {
+        let image = self.at(call.rip)?;
+        match call.is_interrupted {
+            true => image.describe(call.rip),
+            false => image.describe_call(call.rip),
         }
     }
 }

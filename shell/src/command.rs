@@ -13,6 +13,7 @@ use crate::grammar::expression::{Names, evaluate};
 use crate::grammar::word::Word;
 use crate::output::{Mode, Output};
 use crate::process;
+use crate::reactions::Reactions;
 use crate::record::Row;
 use crate::registers;
 use crate::root::root;
@@ -149,6 +150,8 @@ pub(crate) struct State {
     pub(crate) unfinished: Unfinished,
     /// Which dead processes a person has been told of.
     pub(crate) mentioned: Mentioned,
+    /// What runs when something goes wrong.
+    pub(crate) reactions: Reactions,
 }
 
 impl State {
@@ -166,6 +169,7 @@ impl State {
             staging: None,
             unfinished: Unfinished::Nothing,
             mentioned: Mentioned::new(),
+            reactions: Reactions::new(),
         }
     }
 }

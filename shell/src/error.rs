@@ -227,6 +227,7 @@ impl From<VirtError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Error::OpenQuote('{') => f.write_str("the brace { is never closed; nothing was run"),
             Error::OpenQuote(quote) => {
                 write!(f, "the quote {quote} is never closed; nothing was run")
             }

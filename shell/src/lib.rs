@@ -39,6 +39,7 @@ mod output;
 mod patience;
 mod pipe;
 mod process;
+mod reactions;
 mod record;
 mod registers;
 mod render;
@@ -63,13 +64,13 @@ mod virt;
 mod way;
 
 pub use abilities::{
-    Attempt, AttemptError, Attempts, Before, Bench, Caller, Chain, Crash, CrashKind, DebugError,
-    Debugger, Edit, EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit,
-    FaultRecord, Faults, Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts,
-    Lines, Moment, NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo,
-    ProcessName, ProcessState, Processes, Program, Rsp0, Rule, Sentence, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace,
-    StackState, Stacks, Start, Stop, StopReason, Subject, Switches, Symbols, UndoError, WatchKind,
+    Attempt, AttemptError, Attempts, Before, Bench, Chain, Crash, CrashKind, DebugError, Debugger,
+    Edit, EditError, EditList, EditState, Edits, Event, EventKind, Events, Exit, FaultRecord,
+    Faults, Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts, Lines,
+    Moment, NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo, ProcessName,
+    ProcessState, Processes, Program, Resting, Rsp0, Rule, Sentence, SnapshotError, SnapshotInfo,
+    SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace, StackState,
+    Stacks, Start, Stop, StopReason, Subject, Switches, Symbols, Threads, UndoError, WatchKind,
     Watched, Went, is_like,
 };
 pub use backtrace::{Backtrace, Call, Images};

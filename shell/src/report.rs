@@ -206,7 +206,7 @@ fn walk(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result
 }
 
 /// The images that its addresses may belong to.
-fn images<'t>(record: &FaultRecord, target: &'t mut dyn Target) -> Images<'t> {
+pub(crate) fn images<'t>(record: &FaultRecord, target: &'t mut dyn Target) -> Images<'t> {
     let Some(symbols) = target.symbols() else {
         return Images::default();
     };

@@ -44,8 +44,15 @@ pub(crate) fn run_line(context: &mut Context<'_>, line: &str) -> Status {
     worst
 }
 
-/// Runs one command that was typed, and shows how it failed.
+/// Runs one command that was typed, and what is set for what happened meanwhile.
 fn run_one(context: &mut Context<'_>, text: &str) -> Status {
+    let status = run_typed(context, text);
+    context.see_to_reactions();
+    status
+}
+
+/// Runs one command that was typed, and shows how it failed.
+fn run_typed(context: &mut Context<'_>, text: &str) -> Status {
     let inherited = context.out.is_json();
     let result = dispatch(context, text);
     context.out.finish_line();

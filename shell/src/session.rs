@@ -63,6 +63,7 @@ impl Shell {
                 // Inside a frame they would be taken for a command's output.
                 let mut out = Output::new(terminal, Mode::Plain, Room::default());
                 session.state.mentioned.report(target, &mut out);
+                session.see_to_reactions(target, terminal);
             }
             let manner = Manner {
                 echo: if framed { Sink::Screen } else { Sink::All },
@@ -114,6 +115,7 @@ impl Shell {
         };
         let state = &mut session.state;
         state.status = status;
+        state.reactions.recover();
         let is_open = core::mem::take(&mut state.frame_is_open);
         terminal.write(Sink::All, "\n");
         if !is_open {
@@ -150,6 +152,21 @@ impl Default for Shell {
 }
 
 impl Session {
+    /// Runs what is set for what happened while nobody's command ran.
+    fn see_to_reactions(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
+        let Session { history, state } = self;
+        let mut context = Context {
+            target,
+            out: Output::new(terminal, Mode::Plain, Room::default()),
+            state,
+            history,
+            depth: 0,
+            focus: None,
+            blamed: None,
+        };
+        context.see_to_reactions();
+    }
+
     /// Says that everything was stopped while nobody's command ran.
     fn announce_stop(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
         if !stop::is_stopped(target) {

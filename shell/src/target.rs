@@ -10,7 +10,7 @@ use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
     Attempts, Crash, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots,
-    Stacks, Switches, Symbols,
+    Stacks, Switches, Symbols, Threads,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
@@ -97,6 +97,11 @@ pub trait Target {
 
     /// The names of functions and lines.
     fn symbols(&mut self) -> Option<&mut dyn Symbols> {
+        None
+    }
+
+    /// The threads, to walk up their stacks.
+    fn threads(&mut self) -> Option<&mut dyn Threads> {
         None
     }
 

@@ -24,6 +24,23 @@ impl Registers {
         registers
     }
 
+    /// What a thread that has called somebody has saved: RBX, RBP, R12, R13, R14, R15, and where it
+    /// goes on with which stack.
+    pub fn kept(saved: [u64; 6], rsp: u64, rip: u64) -> Registers {
+        let mut registers = Registers::default();
+        for (number, value) in [3, RBP, 12, 13, 14, 15].into_iter().zip(saved) {
+            registers.set(number, Some(value));
+        }
+        registers.returned(rsp, rip)
+    }
+
+    /// The same, but at this place and with this stack.
+    pub(crate) fn returned(mut self, rsp: u64, rip: u64) -> Registers {
+        self.set(RSP, Some(rsp));
+        self.set(RIP, Some(rip));
+        self
+    }
+
     /// The register with this DWARF number.
     pub fn get(&self, number: usize) -> Option<u64> {
         self.values.get(number).copied().flatten()

@@ -20,6 +20,8 @@ pub struct Caller {
     /// Whether it was interrupted: then RIP is the instruction it was at, not the one after a
     /// call.
     pub is_interrupted: bool,
+    /// Then, the end of what was pushed when it was: its call frame address.
+    pub entry: Option<u64>,
 }
 
 /// Why there is no step up.
@@ -132,7 +134,15 @@ pub fn by_tables(
     Ok(Caller {
         registers: caller,
         is_interrupted: is_signal,
+        entry: is_signal.then_some(cfa),
     })
+}
+
+impl Image<'_> {
+    /// Whether a table is about this address.
+    pub(crate) fn has_table(&self, address: u64) -> bool {
+        entry(self, address.wrapping_sub(self.base)).is_ok()
+    }
 }
 
 /// The entry about an address. The header's table says where it may be; gimli's own way from
@@ -180,6 +190,7 @@ pub fn by_frame_pointer(
     Ok(Caller {
         registers: caller,
         is_interrupted: false,
+        entry: None,
     })
 }
 

@@ -36,6 +36,7 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "{count:>8} instructions  {what}, from ring 3 and back")?;
     }
     names(built, &mut guest, out)?;
+    report(&mut guest, out)?;
     let reply = switching(&mut guest)?;
     let least = least_switch(&reply)?;
     writeln!(
@@ -175,6 +176,42 @@ fn deepest(file: &[u8], elf: &Elf<'_>) -> anyhow::Result<Vec<u64>> {
         .collect())
 }
 
+/// The most that a report of sixteen calls may cost besides printing.
+const MOST_OF_A_REPORT: u64 = 2_000_000;
+
+/// What the report of a fault in the last of sixteen functions costs: to walk up the stack and write
+/// everything down, and to find the names.
+fn report(guest: &mut Guest, out: &mut impl Write) -> anyhow::Result<()> {
+    // That it dies is what it is for.
+    guest.command("spawn deep")?;
+    let reply = guest.command("fault cost")?;
+    ensure!(reply.is_ok(), "{:?}", reply.errors);
+    let line = reply.output.first().map_or("", String::as_str);
+    let (calls, cycles) = reported(line).with_context(|| format!("no cost in `{line}`"))?;
+    ensure!(calls >= 16, "only {line}");
+    writeln!(
+        out,
+        "{cycles:>8} instructions  the report of a fault with {calls} calls, besides printing"
+    )?;
+    if cycles > MOST_OF_A_REPORT {
+        writeln!(
+            out,
+            "         that is more than {MOST_OF_A_REPORT}, which it should not be"
+        )?;
+    }
+    Ok(())
+}
+
+/// How many calls a line of `fault cost` has, and what they cost in all.
+fn reported(line: &str) -> Option<(u64, u64)> {
+    let (calls, rest) = line.split_once(" calls: ")?;
+    let mut words = rest.split(' ');
+    let written: u64 = words.next()?.parse().ok()?;
+    let (_, named) = rest.split_once(", ")?;
+    let named: u64 = named.split(' ').next()?.parse().ok()?;
+    Some((calls.parse().ok()?, written + named))
+}
+
 /// How many frames a line of `sym ADDRESS cost` has, and what they cost.
 fn named(line: &str) -> Option<(u64, u64)> {
     let (_, rest) = line.split_once(": ")?;
@@ -249,6 +286,8 @@ mod tests {
             Some((3, 4210))
         );
         assert_eq!(named("sym: nothing"), None);
+        let line = "17 calls: 90 cycles to write it down, 8 to name them";
+        assert_eq!(reported(line), Some((17, 98)));
     }
 
     #[test]

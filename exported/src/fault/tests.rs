@@ -21,6 +21,7 @@ fn record(walked: Option<Walk>, registers: Registers) -> FaultRecord {
         seq: 7,
         cycles: 123,
         vector: 14,
+        took: 77,
         panic: (walked.is_none()).then(|| "nothing".try_into().expect("it is short")),
         error: 6,
         registers,
@@ -46,12 +47,14 @@ fn record(walked: Option<Walk>, registers: Registers) -> FaultRecord {
                 Call {
                     rip: VirtAddr(0x40_0000),
                     is_interrupted: true,
+                    entry: Some(0x100),
                     is_guess: false,
                     repeats: 0,
                 },
                 Call {
                     rip: VirtAddr(0x40_1000),
                     is_interrupted: false,
+                    entry: None,
                     is_guess: true,
                     repeats: 9,
                 },

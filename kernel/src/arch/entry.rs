@@ -249,7 +249,6 @@ ringwalk_quiet:
     ringwalk_save_rest
     movq %rsp, %rdi
     call ringwalk_trap
-    .global ringwalk_quiet_return
 ringwalk_quiet_return:
     ringwalk_load_rest
     movq 16(%rsp), %rax
@@ -356,9 +355,7 @@ unsafe extern "C" {
     static ringwalk_stubs: u8;
     static ringwalk_system_call: u8;
     static ringwalk_iretq: u8;
-    static ringwalk_trap_return: u8;
     static ringwalk_quiet: u8;
-    static ringwalk_quiet_return: u8;
     static ringwalk_quiet_end: u8;
     static ringwalk_resume_iretq: u8;
     fn ringwalk_resume(save: *mut u64, frame: *const TrapFrame, dr7: u64);
@@ -587,13 +584,6 @@ pub(crate) fn is_quiet(rip: u64) -> bool {
     let stubs = stub(1)..stub(3);
     let rest = &raw const ringwalk_quiet as u64..&raw const ringwalk_quiet_end as u64;
     stubs.contains(&rip) || rest.contains(&rip)
-}
-
-/// Whether a function that returns to here was called by an entry path, with a [`TrapFrame`] right
-/// above its return address.
-pub(crate) fn is_above_frame(return_address: u64) -> bool {
-    return_address == &raw const ringwalk_trap_return as u64
-        || return_address == &raw const ringwalk_quiet_return as u64
 }
 
 /// Sets the stack that SYSCALL's entry switches to.

@@ -1,13 +1,12 @@
 //! What the shell may ask of the debugger.
 
 use machine::{End, PhysAddr, PhysMemory, VirtAddr};
-use shell::{Caller, DebugError, Debugger, Go, Moment, Pid, Stop, Watched, Went};
+use shell::{DebugError, Debugger, Go, Moment, Pid, Stop, Watched, Went};
 
 use super::request::{Answer, Request, ask};
 use super::{abort, breakpoints, moments, recover, stop, view};
-use crate::arch::entry::{self, TrapFrame};
+use crate::memory::frames;
 use crate::memory::physmap::{self, LiveMemory};
-use crate::memory::{frames, master};
 use crate::process;
 use crate::target;
 
@@ -76,31 +75,6 @@ impl Debugger for LiveDebugger {
     fn arm(&mut self, moment: Moment, whose: Option<Pid>) {
         moments::arm(moment, whose);
     }
-
-    fn interrupted(&mut self, return_address: VirtAddr, rsp: VirtAddr) -> Option<Caller> {
-        if !entry::is_above_frame(return_address.0) {
-            return None;
-        }
-        let frame = read_frame(rsp)?;
-        Some(Caller {
-            rip: VirtAddr(frame.rip),
-            rbp: VirtAddr(frame.rbp),
-            rsp: VirtAddr(frame.rsp),
-            cs: (frame.cs & 0xffff) as u16,
-        })
-    }
-
-    fn resting(&mut self, pid: Pid) -> Option<Caller> {
-        let rsp = process::resting_rsp(pid)?;
-        // Six registers and the return address: see `arch::switch`.
-        let word = |index: u64| read_word(VirtAddr(rsp + index * 8));
-        Some(Caller {
-            rip: VirtAddr(word(6)?),
-            rbp: VirtAddr(word(4)?),
-            rsp: VirtAddr(rsp + 7 * 8),
-            cs: u16::from(crate::arch::descriptors::KERNEL_CODE as u8),
-        })
-    }
 }
 
 fn went(is_stopped: bool) -> Went {
@@ -111,22 +85,6 @@ fn went(is_stopped: bool) -> Went {
         Some(Answer::Spawned(Ok(pid))) => Went::Started(pid),
         _ => Went::Through,
     }
-}
-
-fn read_word(at: VirtAddr) -> Option<u64> {
-    let mut bytes = [0; 8];
-    let root = master::root()?;
-    machine::read_virt(&mut LiveMemory, &target::paging(), root, at, &mut bytes).ok()?;
-    Some(u64::from_le_bytes(bytes))
-}
-
-/// A trap frame on a kernel stack.
-pub(super) fn read_frame(at: VirtAddr) -> Option<TrapFrame> {
-    let mut words = [0; size_of::<TrapFrame>() / 8];
-    for (index, word) in (0u64..).zip(&mut words) {
-        *word = read_word(VirtAddr(at.0.wrapping_add(index * 8)))?;
-    }
-    Some(TrapFrame::from_words(words))
 }
 
 /// Changes memory as some tables map it, whatever rights they give; all of it or nothing.

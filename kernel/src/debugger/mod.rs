@@ -100,6 +100,11 @@ pub(crate) fn world_rsp_place() -> u64 {
     WORLD_RSP.as_ptr() as u64
 }
 
+/// Whether the kernel's own thread is about to begin here.
+pub(crate) fn is_beginning(rip: u64) -> bool {
+    rip == request::serve as extern "C" fn() -> ! as usize as u64
+}
+
 /// Gives the processor to the debugger's thread for ever, unless the stop that is on record leads
 /// back to here.
 fn switch_to_debugger(save: *mut u64) {

@@ -230,7 +230,7 @@ fn wake_reader(process: &mut Process) {
 
 /// The registers a process entered the kernel with: its trap frame is always the first thing on
 /// its kernel stack, but that of a stop is elsewhere.
-fn saved_frame(process: &Process) -> TrapFrame {
+pub(super) fn saved_frame(process: &Process) -> TrapFrame {
     if let Some(frame) = debugger::stopped_in_ring_3(process.pid) {
         return frame;
     }

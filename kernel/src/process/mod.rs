@@ -30,6 +30,7 @@ mod spawn;
 mod spoil;
 mod stack_list;
 mod syscall;
+mod threads;
 mod user_memory;
 
 pub(crate) use ability::LiveProcesses;
@@ -245,14 +246,6 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 /// The top of a process's kernel stack.
 pub(crate) fn stack_top(pid: u32) -> Option<u64> {
     table().get(pid).map(|process| process.stack.top)
-}
-
-/// Where the kernel stack of a process stands that does not run.
-pub(crate) fn resting_rsp(pid: u32) -> Option<u64> {
-    let mut table = table();
-    let process = table.get(pid)?;
-    let rests = !matches!(process.state, State::Running | State::Dead(_));
-    rests.then_some(process.kernel_rsp)
 }
 
 /// A page fault in ring 3: true if it was a write to a page that waited to be copied, and the

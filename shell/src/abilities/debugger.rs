@@ -5,6 +5,7 @@ use core::fmt;
 use machine::{PhysAddr, Registers, VirtAddr, vectors};
 
 use super::Pid;
+use crate::backtrace::Entry;
 
 /// Access to whoever can stop the machine that is looked at, and let it go on.
 ///
@@ -68,26 +69,6 @@ pub trait Debugger {
 
     /// Stops whenever this is about to happen to this process, or to any (0), or no more.
     fn arm(&mut self, moment: Moment, whose: Option<Pid>);
-
-    /// What the entry path saved right above this return address, on the stack at `rsp`: of a
-    /// thread that was interrupted there.
-    fn interrupted(&mut self, return_address: VirtAddr, rsp: VirtAddr) -> Option<Caller>;
-
-    /// Where a process that does not run goes on in the kernel.
-    fn resting(&mut self, pid: Pid) -> Option<Caller>;
-}
-
-/// Who called, or was interrupted: where to go on looking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The instruction.
-    pub rip: VirtAddr,
-    /// Its frame pointer.
-    pub rbp: VirtAddr,
-    /// Its stack.
-    pub rsp: VirtAddr,
-    /// Its ring, in the low two bits.
-    pub cs: u16,
 }
 
 /// How long to go on.
@@ -312,11 +293,11 @@ impl fmt::Display for StopReason {
                     }
                     Moment::Iret => write!(f, "about to return to ring 3 at {at}, rsp {to}"),
                     Moment::Cpl if a <= super::EventKind::BY_SYSCALL => {
-                        write!(f, "ring 3 left at {to} by {}", Entry(a))
+                        write!(f, "ring 3 left at {to} by {}", by(a))
                     }
                     Moment::Cpl => write!(f, "about to enter ring 3 at {at}"),
-                    Moment::Syscall => write!(f, "system call by {}, back to {to}", Entry(a)),
-                    Moment::Fault => write!(f, "{} in ring 3 at {to}", Entry(a)),
+                    Moment::Syscall => write!(f, "system call by {}, back to {to}", by(a)),
+                    Moment::Fault => write!(f, "{} in ring 3 at {to}", by(a)),
                     Moment::Exit => write!(f, "about to end, status {a:#x}"),
                     Moment::Save => write!(f, "about to switch to pid {a}"),
                     Moment::Rsp0 => write!(f, "about to set RSP0: {to} -> {at}"),
@@ -340,17 +321,8 @@ impl fmt::Display for StopReason {
 }
 
 /// By what ring 3 was left.
-struct Entry(u64);
-
-impl fmt::Display for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match u8::try_from(self.0) {
-            Ok(0x80) => f.write_str("int 0x80"),
-            Ok(vector @ 0..=0x1f) => f.write_str(vectors::name(vector)),
-            Ok(vector) => write!(f, "vector {vector:#x}"),
-            Err(_) => f.write_str("SYSCALL"),
-        }
-    }
+fn by(vector: u64) -> Entry {
+    Entry(u16::try_from(vector).unwrap_or(u16::MAX))
 }
 
 #[cfg(test)]

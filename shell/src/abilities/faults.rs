@@ -53,6 +53,8 @@ pub struct FaultRecord {
     pub guard: Option<OnStack>,
     /// Who called whom.
     pub backtrace: Backtrace,
+    /// How many cycles it took to write all this down.
+    pub took: u64,
 }
 
 /// A stack, as a report names it.

@@ -17,11 +17,12 @@ mod snapshots;
 mod stacks;
 mod switches;
 mod symbols;
+mod threads;
 
 pub use attempts::{Attempt, AttemptError, Attempts, Bench, Chain, Outcome};
 pub use crash::{Crash, CrashKind};
 pub use debugger::{
-    Before, Caller, DebugError, Debugger, Go, Moment, Stop, StopReason, WatchKind, Watched, Went,
+    Before, DebugError, Debugger, Go, Moment, Stop, StopReason, WatchKind, Watched, Went,
 };
 pub use edits::{Edit, EditError, EditList, EditState, Edits, Flush, Poke, UndoError, is_like};
 pub use events::{Event, EventKind, Events};
@@ -35,3 +36,4 @@ pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subjec
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};
 pub use switches::{Rsp0, Spoil, Switches};
 pub use symbols::{Image, NoSymbols, Symbols};
+pub use threads::{Resting, Threads};

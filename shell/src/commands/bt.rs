@@ -1,187 +1,218 @@
 //! `bt`: who called whom, down to here.
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
-use machine::{PhysAddr, VirtAddr};
+use machine::{PhysAddr, Registers};
+use unwinder::Walk;
 
+use crate::backtrace::{Entry, Images};
 use crate::command::{Args, Command, Context, Group};
-use crate::process;
-use crate::record::{Row, hex, number, text};
-use crate::stop::{next, symbol};
-use crate::virt::Virt;
-use crate::{Caller, Error, Pid};
+use crate::names::is_upper;
+use crate::process::{self, Named, Pids};
+use crate::record::{Row, flag, hex, number, text};
+use crate::{Backtrace, Error, Pid, Resting, Symbols, Threads};
 
 pub(super) const COMMAND: Command = Command {
     name: "bt",
     group: Group::Stops,
-    usage: "[pid]",
+    usage: "[pid|all]",
     summary: "show who called whom",
-    help: "Shows the calls that led to where the stopped thread is, the last one first, or to where a process waits in the kernel and, through its trap, in ring 3. They are found by frame pointers (RBP), and each is checked against the page tables before it is read; a chain that breaks off or runs in a circle is said to. A function that has not set up its frame yet hides its caller.",
+    help: "Shows the calls that led to where a thread is, the innermost first, each with its function, the inlined ones, file and line: of the stopped thread, or of one that waits. A process has one thread, with its pid; 0 is the kernel's own, which is also what is shown while nothing is stopped; `all` shows every one. The way leads through interrupts and system calls, with a marked line between, into the program. It is found by the unwind tables (.eh_frame) of the kernel and of the program, and by RBP only where they say nothing. Each word of a stack is looked up in the page tables before it is read; if the way ends early, the last line says why.",
     examples: &[
         ("bt", "the stopped thread"),
         ("bt 3", "a process that does not run"),
+        ("bt all", "every thread"),
     ],
     args: &[],
     rows: &[
         Row {
-            name: "call",
-            about: "a place that was called from the one below, the innermost first",
+            name: "thread",
+            about: "whose calls follow, of `bt all`",
             fields: &[
-                number("depth", "how many calls away"),
-                hex("at", "the instruction that goes on"),
-                number("ring", "its ring"),
-                text("symbol", "the name of the place").or_null(),
-                text("region", "where the place has no name, that of its region").or_null(),
+                number("pid", "the process; 0 is the kernel's own thread"),
+                text("program", "its program; `kernel` for the kernel's own"),
             ],
         },
         Row {
-            name: "note",
-            about: "what lies between two of them, or why there are no more",
-            fields: &[text("text", "in words")],
+            name: "call",
+            about: "a function that called the one above, the innermost first; the inlined ones, too",
+            fields: &[
+                number("pid", "the thread"),
+                number("depth", "how many calls away"),
+                hex("at", "the instruction that goes on"),
+                number("ring", "its ring"),
+                text("function", "its name").or_null(),
+                text("file", "where its source is").or_null(),
+                number("line", "the line there").or_null(),
+                flag("inlined", "it is part of the next one"),
+                flag("guess", "found by RBP, without a table"),
+                text("interrupted_by", "why it does not go on by itself").or_null(),
+                number("repeats", "how many more calls follow from the same place"),
+            ],
+        },
+        Row {
+            name: "end",
+            about: "why there are no more calls, if the last one is not the outermost function",
+            fields: &[number("pid", "the thread"), text("reason", "in words")],
         },
     ],
     run,
 };
 
-/// More calls than that are no use.
+/// More calls than that are no use, but for those from the same place.
 const DEEPEST: usize = 64;
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let all = args.peek().is_some_and(|word| word.0 == "all");
+    if all {
+        args.word();
+        args.done()?;
+        return every(context);
+    }
     let pid = match args.peek() {
         Some(_) => Some(args.pid(context)?),
         None => context.focus,
     };
     args.done()?;
-    let stopped = context.debugger()?.stop();
-    let (caller, root) = match pid {
-        Some(pid) if stopped.as_ref().is_none_or(|stop| stop.pid != pid) => {
-            let info = process::alive(context.target, pid)?;
-            let caller = context.debugger()?.resting(pid).ok_or(Error::Said(
-                "where the process stands in the kernel is not known",
-            ))?;
-            (caller, info.root)
+    let stopped = stopped(context).map(|(pid, _)| pid);
+    one(context, pid.or(stopped).unwrap_or(0))
+}
+
+/// Every thread: the kernel's own, then the processes that are not dead.
+fn every(context: &mut Context<'_>) -> Result<(), Error> {
+    let mut pids = Pids::all(context.target)?;
+    let mut result = head(context, 0, None).and_then(|()| one(context, 0));
+    loop {
+        context.check_interrupt()?;
+        let Some(info) = pids.next(context.target) else {
+            return result;
+        };
+        if info.state.exit().is_some() {
+            continue;
         }
-        _ => {
-            let registers = context.registers()?;
-            let caller = Caller {
-                rip: VirtAddr(registers.rip),
-                rbp: VirtAddr(registers.rbp),
-                rsp: VirtAddr(registers.rsp),
-                cs: registers.cs,
+        head(context, info.pid, Some(Named::of(&info)))?;
+        // One that cannot be followed does not hide the others.
+        match one(context, info.pid) {
+            Err(error @ (Error::Said(_) | Error::NoProcess(_))) => result = Err(error),
+            other => other?,
+        }
+    }
+}
+
+fn head(context: &mut Context<'_>, pid: Pid, named: Option<Named>) -> Result<(), Error> {
+    let out = &mut context.out;
+    let name = named.as_ref().map_or("kernel", |named| named.name.as_str());
+    match out.is_json() {
+        true => out
+            .record("thread")
+            .number("pid", pid)
+            .text("program", name)
+            .end()?,
+        false => writeln!(out, "{name} (pid {pid}):")?,
+    }
+    Ok(())
+}
+
+/// The thread that is stopped.
+fn stopped(context: &mut Context<'_>) -> Option<(Pid, Registers)> {
+    let stop = context.target.debugger()?.stop()?;
+    Some((stop.pid, stop.registers))
+}
+
+fn one(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
+    let (resting, root) = match stopped(context).filter(|stopped| stopped.0 == pid) {
+        Some((_, registers)) => (
+            Resting {
+                registers: unwound(&registers),
+                is_interrupted: true,
+            },
+            PhysAddr(registers.cr3),
+        ),
+        None => {
+            let root = match pid {
+                0 => context
+                    .target
+                    .master()
+                    .ok_or(Error::Lacks("master table"))?,
+                pid => process::alive(context.target, pid)?.root,
             };
-            (caller, PhysAddr(registers.cr3))
+            let resting = threads(context)?.resting(pid);
+            let unknown = Error::Said("where this thread stands in the kernel is not known");
+            (resting.ok_or(unknown)?, root)
         }
     };
-    chain(context, caller, root, pid)
-}
-
-fn chain(
-    context: &mut Context<'_>,
-    mut at: Caller,
-    root: PhysAddr,
-    pid: Option<Pid>,
-) -> Result<(), Error> {
-    line(context, 0, at, pid)?;
-    // The first one may be at the very beginning of a function, or at its end.
-    let first = next(context.target, root, at.rip);
-    let mut hidden = first.words_to_return();
-    for depth in 1..DEEPEST {
-        let mut virt = Virt::new(context.target, root);
-        let (place, rbp) = match hidden.take() {
-            // Its frame is not there (any more): RBP is still the caller's, or was just pushed.
-            Some(words) => (at.rsp.0.wrapping_add(words * 8), at.rbp),
-            None => {
-                let Ok(rbp) = virt.word(at.rbp.0, 0) else {
-                    return end(context, at);
-                };
-                (at.rbp.0.wrapping_add(8), VirtAddr(rbp))
-            }
-        };
-        let Ok(back) = virt.word(place, 0) else {
-            return end(context, at);
-        };
-        if back == 0 {
-            return Ok(());
-        }
-        let above = VirtAddr(place.wrapping_add(8));
-        let ring = at.cs;
-        at = match context.debugger()?.interrupted(VirtAddr(back), above) {
-            Some(caller) => {
-                let inner = Caller {
-                    rip: VirtAddr(back),
-                    rbp,
-                    rsp: above,
-                    cs: ring,
-                };
-                line(context, depth, inner, pid)?;
-                let ring = caller.cs & 3;
-                note(context, format_args!("trap from ring {ring}"))?;
-                caller
-            }
-            None => Caller {
-                rip: VirtAddr(back),
-                rbp,
-                rsp: above,
-                cs: ring,
-            },
-        };
-        line(context, depth, at, pid)?;
-        // Frames lie above each other; a chain that goes down goes round.
-        if at.cs == ring && rbp.0 != 0 && rbp.0 < place && at.rbp == rbp {
-            return note(
-                context,
-                format_args!("RBP {rbp} leads down: the chain is broken"),
-            );
-        }
-    }
-    note(context, format_args!("more than {DEEPEST} calls"))
-}
-
-/// No more frames: RBP 0 is how a chain ends.
-fn end(context: &mut Context<'_>, at: Caller) -> Result<(), Error> {
-    if at.rbp.0 != 0 {
-        let rbp = at.rbp;
-        note(context, format_args!("RBP {rbp} leads to no stack"))?;
-    }
-    Ok(())
-}
-
-/// What is to be known besides the calls.
-fn note(context: &mut Context<'_>, what: fmt::Arguments<'_>) -> Result<(), Error> {
+    let tables = threads(context)?.unwind_tables(pid);
+    let walk = Walk::new(tables, resting.registers, resting.is_interrupted);
+    let paging = context.target.paging();
+    let memory = context.target.memory();
+    let backtrace = Backtrace::<DEEPEST>::follow(walk, memory, &paging, root);
+    let images = match context.target.symbols() {
+        Some(symbols) => images(symbols, pid),
+        None => Images::default(),
+    };
     let out = &mut context.out;
-    match out.is_json() {
-        true => out.record("note").text("text", what).end()?,
-        false => writeln!(out, "    -- {what} --")?,
+    if !out.is_json() {
+        return Ok(backtrace.write(&images, out)?);
+    }
+    let mut depth = 0_u64;
+    for call in &backtrace.calls {
+        let found = images.describe(call);
+        let mut frames = found.into_iter().flat_map(|found| found.frames).peekable();
+        loop {
+            let frame = frames.next();
+            let place = frame.as_ref().filter(|frame| !frame.file.is_empty());
+            let line = place.map(|frame| frame.line).filter(|line| *line != 0);
+            let entry = call.entry.map(Entry);
+            out.record("call")
+                .number("pid", pid)
+                .number("depth", depth)
+                .hex("at", call.rip)
+                .number("ring", if is_upper(call.rip) { 0_u32 } else { 3 })
+                .maybe_text("function", frame.as_ref().map(|frame| frame.function))
+                .maybe_text("file", place.map(|frame| frame.file))
+                .number("line", line)
+                .flag(
+                    "inlined",
+                    frame.as_ref().is_some_and(|frame| frame.is_inlined),
+                )
+                .flag("guess", call.is_guess)
+                .maybe_text("interrupted_by", entry)
+                .number("repeats", call.repeats)
+                .end()?;
+            if frames.peek().is_none() {
+                break;
+            }
+        }
+        depth = depth.saturating_add(1).saturating_add(call.repeats.into());
+    }
+    if !backtrace.ends.is_empty() {
+        out.record("end")
+            .number("pid", pid)
+            .text("reason", &backtrace.ends)
+            .end()?;
     }
     Ok(())
 }
 
-fn line(
-    context: &mut Context<'_>,
-    depth: usize,
-    at: Caller,
-    pid: Option<Pid>,
-) -> Result<(), Error> {
-    let ring = at.cs & 3;
-    let whose = pid.or_else(|| context.whose());
-    let name = symbol(context.target, whose, at.rip);
-    let region = context.region(at.rip).filter(|_| name.is_none());
-    let out = &mut context.out;
-    if out.is_json() {
-        return Ok(out
-            .record("call")
-            .number("depth", depth)
-            .hex("at", at.rip)
-            .number("ring", ring)
-            .maybe_text("symbol", name)
-            .maybe_text("region", region.map(|region| region.name))
-            .end()?);
+fn threads<'a>(context: &'a mut Context<'_>) -> Result<&'a mut dyn Threads, Error> {
+    let threads = context.target.threads();
+    threads.ok_or(Error::Lacks("way to walk up its stacks"))
+}
+
+fn images(symbols: &mut dyn Symbols, pid: Pid) -> Images<'_> {
+    let symbols: &dyn Symbols = symbols;
+    let program = (pid != 0).then(|| symbols.program(pid).ok());
+    Images {
+        kernel: symbols.kernel().ok(),
+        program: program.flatten(),
     }
-    write!(out, "{depth:>3} {} ring {ring}", at.rip)?;
-    match (name, region) {
-        (Some(name), _) => writeln!(out, "  <{name}>")?,
-        (None, Some(region)) => writeln!(out, " in {}", region.name)?,
-        (None, None) => writeln!(out)?,
-    }
-    Ok(())
+}
+
+/// The general registers by their DWARF numbers.
+fn unwound(all: &Registers) -> unwinder::Registers {
+    let order = [
+        all.rax, all.rdx, all.rcx, all.rbx, all.rsi, all.rdi, all.rbp, all.rsp, all.r8, all.r9,
+        all.r10, all.r11, all.r12, all.r13, all.r14, all.r15,
+    ];
+    unwinder::Registers::new(order, all.rip)
 }

@@ -6,10 +6,11 @@ use core::fmt::Write;
 
 use machine::{VirtAddr, vectors};
 
-use crate::command::{Args, Command, Context, Group};
+use crate::command::{ArgKind, Args, Command, Context, Group};
+use crate::grammar::word::Word;
 use crate::record::{Row, hex, number, text};
 use crate::render::Count;
-use crate::report::{Who, report};
+use crate::report::{Who, images, report};
 use crate::{Error, FaultRecord, Faults};
 
 pub(super) const FAULTS: Command = Command {
@@ -30,12 +31,12 @@ pub(super) const FAULTS: Command = Command {
 pub(super) const FAULT: Command = Command {
     name: "fault",
     group: Group::Processor,
-    usage: "[number]",
+    usage: "[number] [cost]",
     summary: "show the report of a fault again",
-    help: "Shows the report of one fault, the newest if no number is given: the cause in one sentence, vector and error code in words, registers, the tables as they were (the entry that decided is marked), the stack, the backtrace, and what to type next. What is shown was written down when the fault came, so it does not matter that the process is gone. `$_` becomes its number.",
+    help: "Shows the report of one fault, the newest if no number is given: the cause in one sentence, vector and error code in words, registers, the tables as they were (the entry that decided is marked), the stack, the backtrace, and what to type next. What is shown was written down when the fault came, so it does not matter that the process is gone. `$_` becomes its number. With `cost` it says how many cycles it took to write it down, and how many it takes to find the names of its calls, without printing them.",
     examples: &[("fault", "the newest"), ("fault 3", "the third since boot")],
-    rows: &[FAULT_ROW],
-    args: &[],
+    rows: &[FAULT_ROW, COST_ROW],
+    args: &[ArgKind::Any, ArgKind::Words(&["cost"])],
     run: show,
 };
 
@@ -54,6 +55,16 @@ const FAULT_ROW: Row = Row {
         text("program", "its program; empty for the kernel"),
         number("ring", "the ring it came in, by the CS that the CPU pushed"),
         text("cause", "one sentence"),
+    ],
+};
+
+const COST_ROW: Row = Row {
+    name: "cost",
+    about: "instead, with `cost`",
+    fields: &[
+        number("calls", "how many its backtrace has"),
+        number("written", "cycles to write it down when it came"),
+        number("named", "cycles to find the names of its calls"),
     ],
 };
 
@@ -130,10 +141,15 @@ fn row(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
 
 fn show(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (oldest, newest) = bounds(context)?;
+    let is_cost = |word: Word<'_>| word.0 == "cost";
     let seq = match args.peek() {
-        Some(_) => args.number(context, "number")?,
-        None => newest,
+        Some(word) if !is_cost(word) => args.number(context, "number")?,
+        _ => newest,
     };
+    let wants_cost = args.peek().is_some_and(is_cost);
+    if wants_cost {
+        args.word();
+    }
     args.done()?;
     if newest < oldest {
         return Err(Error::Said("there has been no fault"));
@@ -142,12 +158,52 @@ fn show(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Err(Error::NoFault(seq, oldest, newest));
     };
     context.state.value = seq;
+    if wants_cost {
+        return cost(context, &record);
+    }
     if context.out.is_json() {
         return row(context, &record);
     }
     write!(context.out, "fault {seq}: ")?;
     report(&record, context.target, &mut context.out)?;
     Ok(())
+}
+
+/// What a report costs besides printing.
+fn cost(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
+    let before = cycles(context)?;
+    let images = images(record, context.target);
+    let mut calls = 0_u64;
+    for call in &record.backtrace.calls {
+        let found = images.describe(call);
+        // Each name is looked for; nothing is done with it.
+        for frame in found.into_iter().flat_map(|found| found.frames) {
+            core::hint::black_box(frame);
+        }
+        calls = calls.saturating_add(1);
+    }
+    let named = cycles(context)?.saturating_sub(before);
+    let written = record.took;
+    let out = &mut context.out;
+    match out.is_json() {
+        true => out
+            .record(COST_ROW.name)
+            .number("calls", calls)
+            .number("written", written)
+            .number("named", named)
+            .end()?,
+        false => writeln!(
+            out,
+            "{}: {written} cycles to write it down, {named} to name them",
+            Count(calls, "call")
+        )?,
+    }
+    Ok(())
+}
+
+fn cycles(context: &mut Context<'_>) -> Result<u64, Error> {
+    let clock = context.target.clock().ok_or(Error::Lacks("clock"))?;
+    Ok(clock.cycles())
 }
 
 fn bounds(context: &mut Context<'_>) -> Result<(u64, u64), Error> {

@@ -30,6 +30,7 @@ mod irq;
 mod kill;
 mod line;
 mod map;
+mod on;
 mod picture;
 mod poke;
 mod power;
@@ -128,6 +129,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &echo::COMMAND,
     &repeat::COMMAND,
     &time::COMMAND,
+    &on::COMMAND,
     &help::COMMAND,
     &version::COMMAND,
     &history::COMMAND,

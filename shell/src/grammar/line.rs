@@ -1,4 +1,5 @@
-//! A line into commands: `;` between them, `#` before a comment, quotes around either.
+//! A line into commands: `;` between them, `#` before a comment, quotes around either, and braces
+//! around those that `on` is to remember.
 
 use crate::Error;
 
@@ -37,12 +38,17 @@ pub(crate) fn first_command(line: &str) -> (&str, Option<&str>) {
 /// As [`first_command`], and the quote that is still open at the line's end.
 fn cut(line: &str) -> (&str, Option<&str>, Option<char>) {
     let mut inside = Inside::Blank;
+    let has_braces = is_on(line);
+    let mut depth = 0_usize;
     for (at, c) in line.char_indices() {
         let before = line.get(..at).unwrap_or("").trim();
         match (inside, c) {
             (Inside::Quotes(quote), _) if c == quote => inside = Inside::Plain,
             (Inside::Quotes(_), _) => {}
             (_, '"' | '\'') => inside = Inside::Quotes(c),
+            (_, '{') if has_braces => depth = depth.saturating_add(1),
+            (_, '}') if has_braces => depth = depth.saturating_sub(1),
+            (_, _) if depth > 0 => {}
             (_, ';') => return (before, line.get(at + 1..), None),
             (Inside::Blank, '#') => return (before, None, None),
             (_, _) if c.is_whitespace() => inside = Inside::Blank,
@@ -51,9 +57,15 @@ fn cut(line: &str) -> (&str, Option<&str>, Option<char>) {
     }
     let open = match inside {
         Inside::Quotes(quote) => Some(quote),
+        _ if depth > 0 => Some('{'),
         _ => None,
     };
     (line.trim(), None, open)
+}
+
+/// Whether a text begins with the command that takes others in braces.
+pub(crate) fn is_on(text: &str) -> bool {
+    text.split_whitespace().next() == Some("on")
 }
 
 #[cfg(test)]
@@ -77,6 +89,17 @@ mod tests {
         assert_eq!(commands("echo 'a;b' \";\"; c"), ["echo 'a;b' \";\"", "c"]);
         assert_eq!(commands(""), [""]);
         assert_eq!(commands(";"), ["", ""]);
+    }
+
+    #[test]
+    fn braces_hold_commands_together_behind_on_alone() {
+        assert_eq!(
+            commands("on fault { a; b 'x}' # c }; d"),
+            ["on fault { a; b 'x}' # c }", "d"]
+        );
+        assert_eq!(commands("echo {; b }"), ["echo {", "b }"]);
+        assert_eq!(check("a; on fault { b"), Err(Error::OpenQuote('{')));
+        assert!(check("on fault { b }").is_ok());
     }
 
     #[test]

@@ -3,8 +3,14 @@
 //! `|` is an operator of expressions as well. No value begins with a letter, except for `sym:`;
 //! so a `|` with a letter behind it begins a filter. Within quotes and parentheses none does.
 
+use super::line::is_on;
+
 /// A text up to its first filter, and what follows the `|` if there is one.
 pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
+    // What `on` remembers has pipes of its own.
+    if is_on(text) {
+        return (text, None);
+    }
     let (mut quote, mut depth) = (None, 0_usize);
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {

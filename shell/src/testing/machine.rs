@@ -11,7 +11,8 @@ use crate::simulated::{Album, Pencil};
 use crate::{
     Attempts, Clock, Cpu, Debugger, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals,
     Frames, Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target, UndoError,
+    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target, Threads,
+    UndoError,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -327,6 +328,10 @@ impl Target for Machine {
     fn debugger(&mut self) -> Option<&mut dyn Debugger> {
         let stopper = self.stopper.as_mut();
         stopper.map(|stopper| stopper as &mut dyn Debugger)
+    }
+    fn threads(&mut self) -> Option<&mut dyn Threads> {
+        let stopper = self.stopper.as_mut();
+        stopper.map(|stopper| stopper as &mut dyn Threads)
     }
     fn build_id(&self) -> &str {
         "0123456789ab"

@@ -7,7 +7,7 @@ use crate::{Backtrace, Call, FaultRecord, Faults, OnStack, ProcessName};
 
 /// The faults from number 3 on; two older ones have been overwritten.
 #[derive(Clone)]
-pub(crate) struct Mishaps(Vec<FaultRecord>);
+pub(crate) struct Mishaps(pub(crate) Vec<FaultRecord>);
 
 impl Mishaps {
     /// A write of pid 2 to its own code, and a kernel stack that was used up.
@@ -68,6 +68,7 @@ impl Mishaps {
                     .map(|(rip, is_interrupted)| Call {
                         rip: VirtAddr(rip),
                         is_interrupted,
+                        entry: None,
                         is_guess: false,
                         repeats: 0,
                     })
@@ -75,6 +76,7 @@ impl Mishaps {
                     .collect(),
                 ends: heapless::String::new(),
             },
+            took: 700,
             registers: user,
         };
         let stack = OnStack {
@@ -86,6 +88,7 @@ impl Mishaps {
         let call = |rip, is_interrupted, repeats| Call {
             rip: VirtAddr(rip),
             is_interrupted,
+            entry: None,
             is_guess: repeats > 0,
             repeats,
         };
@@ -112,6 +115,7 @@ impl Mishaps {
                 .collect(),
                 ends: heapless::String::try_from("no unwind table is about it").expect("it fits"),
             },
+            took: 900,
             registers: kernel,
         };
         Mishaps(vec![program, kernel])
@@ -123,7 +127,7 @@ impl Faults for Mishaps {
         3
     }
     fn newest(&mut self) -> u64 {
-        4
+        self.0.last().map_or(0, |record| record.seq)
     }
     fn get(&mut self, seq: u64) -> Option<FaultRecord> {
         self.0.iter().find(|record| record.seq == seq).cloned()

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use machine::{PhysAddr, Registers, VirtAddr};
 
 use crate::{
-    Before, Caller, DebugError, Debugger, Go, Moment, Pid, Stop, StopReason, WatchKind, Watched,
-    Went,
+    Before, DebugError, Debugger, Go, Moment, Pid, Resting, Stop, StopReason, Threads, WatchKind,
+    Watched, Went,
 };
 
 /// The way, and where on it the thread is.
@@ -126,12 +126,15 @@ impl Debugger for Stopper {
             None => self.armed.remove(&(moment as u8)),
         };
     }
+}
 
-    fn interrupted(&mut self, _return_address: VirtAddr, _rsp: VirtAddr) -> Option<Caller> {
+/// Nobody knows where its other threads are; the one that is stopped keeps RBP.
+impl Threads for Stopper {
+    fn resting(&mut self, _pid: Pid) -> Option<Resting> {
         None
     }
 
-    fn resting(&mut self, _pid: Pid) -> Option<Caller> {
-        None
+    fn unwind_tables(&mut self, _pid: Pid) -> unwinder::Images<'static> {
+        unwinder::Images::default()
     }
 }

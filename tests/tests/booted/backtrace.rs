@@ -10,6 +10,7 @@ use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
 use crate::machines::After;
+use crate::ring3::{background, end_all, ok};
 use crate::stops::image_base;
 
 /// The addresses of a report's backtrace.
@@ -65,13 +66,17 @@ pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<After> {
     guest.send_raw(b"spawn spinner\r")?;
     // Processor 0, bank 0: valid, uncorrected, enabled, address valid; MCG_STATUS: RIPV, in
     // progress (SDM volume 3, section 15.3).
-    for _ in 0..50 {
+    // It must come in the program, not in whoever runs in between: so while nothing runs.
+    for _ in 0..200 {
         std::thread::sleep(std::time::Duration::from_millis(20));
+        guest.hmp("stop")?;
         if guest.hmp("info registers")?.contains("CPL=3") {
             break;
         }
+        guest.hmp("cont")?;
     }
     guest.hmp("mce 0 0 0xb400000000000000 5 0 0")?;
+    guest.hmp("cont")?;
     let report = guest.read_until(b"halted;")?;
     let report = String::from_utf8_lossy(&report).into_owned();
     ensure!(report.contains("#MC"), "{report}");
@@ -89,4 +94,69 @@ pub(crate) fn of_a_program(built: &Built, firmware: Firmware) -> Result<After> {
     );
     ensure!(!report.contains("ends here"), "{report}");
     Ok(After::Dead)
+}
+
+/// `bt` of threads that wait: out of the kernel, over the marked line, through the program to its
+/// entry point. The names are those in the sources.
+pub(crate) fn of_threads(guest: &mut Guest) -> Result<()> {
+    let sleeper = background(guest, "sleeper 100000000")?;
+    let spinner = background(guest, "endless")?;
+    let functions = |lines: &[String], wanted: &[&str]| -> Result<()> {
+        let mut rest = lines.iter();
+        for text in wanted {
+            ensure!(
+                rest.any(|line| line.contains(text)),
+                "no {text:?} behind the one before in {lines:#?}"
+            );
+        }
+        ensure!(
+            !lines.iter().any(|line| line.contains("ends here")),
+            "{lines:#?}"
+        );
+        Ok(())
+    };
+    let kernel = ["#0 ", "kernel::debugger::request::serve"];
+    let asleep = [
+        "#0 ",
+        "kernel::process::schedule::give_way",
+        "kernel::fault::trap",
+        "   --- interrupted by ",
+        " in ring 3 ---",
+        "programs::calls::sleep",
+        "sleeper::main",
+        "_start",
+    ];
+    let preempted = [
+        "#0 ",
+        "kernel::process::schedule::give_way",
+        "kernel::fault::trap",
+        "   --- interrupted by vector 0x20 in ring 3 ---",
+        "_start",
+    ];
+    functions(&ok(guest, "bt 0")?, &kernel)?;
+    // It may not be asleep yet.
+    ok(guest, "repeat 3 ps")?;
+    functions(&ok(guest, &format!("bt {sleeper}"))?, &asleep[..3])?;
+    functions(&ok(guest, &format!("bt {sleeper}"))?, &asleep[5..])?;
+    functions(&ok(guest, &format!("bt {spinner}"))?, &preempted)?;
+    let all = ok(guest, "bt all")?;
+    let heads = ["kernel (pid 0):", "sleeper (pid ", "endless (pid "];
+    functions(&all, &heads)?;
+    // A stack that leads nowhere: the last line says so.
+    ok(guest, "break on syscall; spawn hello")?;
+    let lines = ok(guest, "eval $rsp")?;
+    let mut words = lines.iter().flat_map(|line| line.split_whitespace());
+    let rsp = words.find(|word| word.starts_with("0x"));
+    let rsp = rsp.with_context(|| format!("{lines:?}"))?;
+    let lines = ok(
+        guest,
+        &format!("set $rsp = 0xdead_0000; bt; set $rsp = {rsp}"),
+    )?;
+    let ends = lines
+        .iter()
+        .any(|line| line.contains("ends here: the stack cannot be read"));
+    ensure!(ends, "{lines:#?}");
+    ok(guest, "delete all")?;
+    ok(guest, "abort")?;
+    end_all(guest)
 }

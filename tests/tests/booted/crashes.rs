@@ -84,13 +84,19 @@ const CRASHES: [Crash; 24] = [
         "error code 0x0",
     ),
     crash("per-cpu", "GS", "kernel::crash::per_cpu", "error code 0x0"),
-    crash("execute", "has NX=1", "", "error code bits: P I/D"),
-    crash(
-        "null-call",
-        "kernel fetch through a null pointer",
-        "",
-        "error code 0x10",
-    ),
+    Crash {
+        through: "kernel::crash::call",
+        ..crash("execute", "has NX=1", "", "error code bits: P I/D")
+    },
+    Crash {
+        through: "kernel::crash::call",
+        ..crash(
+            "null-call",
+            "kernel fetch through a null pointer",
+            "",
+            "error code 0x10",
+        )
+    },
     crash(
         "non-canonical",
         "0x8000000000000000",
@@ -262,7 +268,7 @@ fn check(row: &Crash, report: &[String], base: u64, named: &mut Named) -> Result
     let mut calls = 0;
     while let Some(line) = lines.next() {
         in_backtrace |= line == "backtrace:";
-        is_interrupted |= line.contains("--- interrupted ---");
+        is_interrupted |= line.contains("--- interrupted ");
         let address = match line.split_once(' ') {
             Some(("RIP", rest)) => rest.split(' ').next(),
             Some((number, rest)) if in_backtrace && number.starts_with('#') => {

@@ -184,6 +184,7 @@ fn main() -> Result<()> {
                 "keyboard_and_serial_type_into_one_shell",
                 console::keyboard_types_into_the_shell,
             ),
+            ("a_backtrace_of_every_thread", backtrace::of_threads),
             ("line_editing_over_serial", console::editing_over_serial),
             (
                 "ctrl_c_ends_a_running_command",
@@ -285,6 +286,7 @@ fn main() -> Result<()> {
                 machines::a_breakpoint_is_survived,
             ),
             ("each_crash_is_reported_twice", crashes::each_kind_twice),
+            ("what_is_set_for_faults_runs", reports::reactions_run),
             ("prove_on_the_default_cpu", access::prove_on_the_default_cpu),
             ("prove_takes_nmis", access::prove_takes_nmis),
             ("memory_sizes", machines::memory_sizes),

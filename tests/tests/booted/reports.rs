@@ -1,7 +1,11 @@
 //! The cause in a sentence, of every program that faults: the right one, twice in a row.
 
 use anyhow::{Context as _, Result, ensure};
-use xtask::guest::Guest;
+use xtask::built::Built;
+use xtask::guest::{Firmware, Guest};
+
+use crate::machines::After;
+use crate::ring3::{free_frames, ok};
 
 /// What each program does wrong, in the words of the report: written by hand from what the program
 /// does, not from what the kernel said.
@@ -51,8 +55,23 @@ pub(crate) fn every_fault_has_its_cause(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-/// More faults than are kept: none is lost from the count, and the oldest of those kept is whole.
+/// How many faults are kept.
+const KEPT: u64 = 64;
+/// How many programs die for one line.
+const A_LINE: u64 = 20;
+
+/// Five hundred processes that fault, one after another: none is lost from the count, the oldest of
+/// those kept is whole, and no frame stays behind.
 pub(crate) fn no_fault_is_lost_from_the_count(guest: &mut Guest) -> Result<()> {
+    deaths(guest, 500)
+}
+
+/// The same, ten thousand times; only where it is asked for by name.
+pub(crate) fn soak(guest: &mut Guest) -> Result<()> {
+    deaths(guest, 10_000)
+}
+
+fn deaths(guest: &mut Guest, count: u64) -> Result<()> {
     // `64 faults, 136 overwritten`
     let newest = |guest: &mut Guest| -> Result<u64> {
         let reply = guest.command("faults")?;
@@ -61,23 +80,56 @@ pub(crate) fn no_fault_is_lost_from_the_count(guest: &mut Guest) -> Result<()> {
         let lost: u64 = words.nth(1).context("no count")?.parse()?;
         Ok(kept + lost)
     };
+    // The first one may leave a page table of the kernel's behind.
+    guest.command("spawn fault-ud2")?;
     let before = newest(guest)?;
-    for _ in 0..10 {
+    let free = free_frames(guest)?;
+    for _ in 0..count / A_LINE {
         // One that fails does not keep the next from running.
-        guest.command(&"spawn fault-ud2; ".repeat(20))?;
+        let line = "spawn fault-ud2; ".repeat(usize::try_from(A_LINE)?);
+        guest.command(&line)?;
     }
     let after = newest(guest)?;
-    ensure!(after == before + 200, "{before} and then {after}");
+    ensure!(after == before + count, "{before} and then {after}");
+    let left = free_frames(guest)?;
+    ensure!(free == left, "{free} frames free before, {left} after");
     let reply = guest.command("faults")?;
     let last = reply.output.last().context("no line")?;
     ensure!(
-        *last == format!("64 faults, {} overwritten", after - 64),
+        *last == format!("{KEPT} faults, {} overwritten", after - KEPT),
         "{last}"
     );
-    let reply = guest.command(&format!("fault {}", after - 63))?;
+    let reply = guest.command(&format!("fault {}", after - KEPT + 1))?;
     let line = reply.output.first().context("no report")?;
     ensure!(line.contains("ud2"), "{line}");
-    let reply = guest.command(&format!("fault {}", after - 64))?;
+    let reply = guest.command(&format!("fault {}", after - KEPT))?;
     ensure!(!reply.is_ok(), "{reply:?}");
     Ok(())
+}
+
+/// What is set runs: for a program's fault, its end and, in the shell that is left, for a panic.
+pub(crate) fn reactions_run(built: &Built, firmware: Firmware) -> Result<After> {
+    let mut guest = Guest::boot(&built.options(firmware))?;
+    let set = "on fault { fault; events last=3 }; on exit { echo gone }; on panic { bt; faults }";
+    ok(&mut guest, set)?;
+    let has = |lines: &[String], text: &str| lines.iter().any(|line| line.contains(text));
+    let reply = guest.command("spawn fault-ud2")?;
+    ensure!(
+        has(&reply.output, "on fault: fault; events last=3"),
+        "{reply:?}"
+    );
+    ensure!(has(&reply.output, "3 events"), "{reply:?}");
+    ensure!(has(&reply.output, "gone"), "{reply:?}");
+    // What runs faults itself, and is not run again for that.
+    ok(
+        &mut guest,
+        "on exit {}; on fault { spawn fault-ud2; echo once }",
+    )?;
+    let reply = guest.command("spawn fault-ud2; echo after")?;
+    let times = reply.output.iter().filter(|line| *line == "once").count();
+    ensure!(times == 1, "{reply:?}");
+    let (_, reply) = guest.crash("crash panic")?;
+    ensure!(has(&reply.output, "on panic: bt; faults"), "{reply:?}");
+    ensure!(has(&reply.output, "kernel::crash::crash"), "{reply:?}");
+    Ok(After::alive(guest))
 }

@@ -1,7 +1,8 @@
 //! `faults` and `fault`.
 
 use super::{failed, ok};
-use crate::testing::{Machine, output};
+use crate::Shell;
+use crate::testing::{Machine, Scripted, output};
 
 #[test]
 fn faults_are_listed_with_their_causes() {
@@ -77,7 +78,7 @@ fn recursion_interruptions_and_the_guard_page_are_told() {
         "#0  0xffff_8000_0000_0042",
         "#1  0xffff_8000_0000_0050 (by RBP)",
         "    and 111 more from the same place",
-        "   --- interrupted ---",
+        "   --- interrupted in ring 0 ---",
         "#113 0xffff_8000_0000_0099",
         "    ends here: no unwind table is about it",
         "next: `stacks`, `events last=20`",
@@ -98,4 +99,68 @@ fn a_number_that_is_no_fault_is_refused() {
         output(&mut machine, "faults").0,
         "faults: this target has no record of faults\n"
     );
+}
+
+/// A session, and a machine on which something goes wrong between two lines.
+fn after_a_fault(lines: &[&str], panic: bool) -> String {
+    let mut machine = Machine::full();
+    let mut shell = Shell::new();
+    let mut terminal = Scripted::new(80, 24);
+    let (last, first) = lines.split_last().expect("there are some");
+    for line in first {
+        shell.execute(line, &mut machine, &mut terminal);
+    }
+    let faults = machine.faults.as_mut().expect("it has some");
+    for seq in [5, 6] {
+        let mut record = faults.0.last().expect("it has some").clone();
+        record.seq = seq;
+        record.panic = panic.then(|| "no reason".try_into().expect("it fits"));
+        faults.0.push(record);
+    }
+    terminal.wire.clear();
+    shell.execute(last, &mut machine, &mut terminal);
+    terminal.wire
+}
+
+#[test]
+fn a_fault_runs_what_is_set_once_and_not_again() {
+    let set = "on fault { echo first $_; assert $_ == 6 }";
+    assert_eq!(
+        after_a_fault(&[set, "echo later; echo at last"], false),
+        "later\non fault: echo first $_; assert $_ == 6\nfirst $_\nat last\n"
+    );
+    // Nothing was set for a panic, and a panic is none.
+    assert_eq!(after_a_fault(&[set, "echo later"], true), "later\n");
+    let both = "on panic { echo it was; on panic {} }";
+    assert_eq!(
+        after_a_fault(&[both, "echo later; on"], true),
+        "later\non panic: echo it was; on panic {}\nit was\n\
+         on panic {}\non fault {}\non exit {}\n"
+    );
+    // Cleared.
+    assert_eq!(
+        after_a_fault(&[set, "on fault {}", "echo later"], false),
+        "later\n"
+    );
+}
+
+#[test]
+fn what_is_set_is_listed_and_what_is_wrong_is_said() {
+    assert_eq!(
+        ok("on fault { fault; bt }; on exit {ps}; on"),
+        "on panic {}\non fault { fault; bt }\non exit { ps }\n"
+    );
+    assert_eq!(
+        failed("on fault fault"),
+        "on: commands belong in braces: on fault { fault }\n"
+    );
+    assert_eq!(
+        failed("on reboot {}"),
+        "on: `reboot` is not something to react to: panic, fault or exit\n"
+    );
+    // A command in it that fails is said, and the line that was typed has not failed.
+    let wrong = "on fault { nonsense }";
+    let text = after_a_fault(&[wrong, "echo later; assert $? == 0"], false);
+    assert!(text.contains("nonsense"), "{text}");
+    assert!(!text.contains("assert"), "{text}");
 }
