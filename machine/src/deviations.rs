@@ -72,6 +72,13 @@ pub const IRETQ_ORDER: Deviation = Deviation {
     what: "IRETQ finds fault with CS before it looks for a null SS; the manual has #GP(0) for that first",
 };
 
+/// A single step of PAUSE goes on through the instruction behind it.
+pub const STEP_OVER_PAUSE: Deviation = Deviation {
+    id: "D-24",
+    who: TCG,
+    what: "with TF set, the #DB of PAUSE comes one instruction late",
+};
+
 /// `info tlb` clears bit 7 of a PT entry before it prints it, though it is the page's PAT bit.
 pub const TLB_HIDES_PAT: Deviation = Deviation {
     id: "Q-01",
@@ -87,7 +94,7 @@ pub const STEP_NOT_BEGUN: Deviation = Deviation {
 };
 
 /// All of them.
-pub const ALL: [Deviation; 10] = [
+pub const ALL: [Deviation; 11] = [
     RESERVED_NOT_PRESENT,
     IRETQ_RIP,
     JUMP_RIP,
@@ -96,6 +103,7 @@ pub const ALL: [Deviation; 10] = [
     LONG_AND_BIG,
     ABSENT_STACK,
     IRETQ_ORDER,
+    STEP_OVER_PAUSE,
     TLB_HIDES_PAT,
     STEP_NOT_BEGUN,
 ];

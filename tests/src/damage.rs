@@ -119,7 +119,7 @@ const BASE: u64 = 0xffff_8000_0000_0000;
 const MOST_STEPS: usize = 32;
 
 /// Unwind tables as a compiler writes them, with instructions that no compiler would: a segment from
-/// [`HEADER`] on, with `.eh_frame_hdr` and then `.eh_frame`.
+/// `HEADER` on, with `.eh_frame_hdr` and then `.eh_frame`.
 pub fn unwind_tables(random: &mut Random) -> Vec<u8> {
     let count = 1 + random.below(4);
     let frames_at = HEADER + 12 + 8 * count;

@@ -16,7 +16,7 @@ pub(super) const SI: Command = Command {
     group: Group::Stops,
     usage: "[count]",
     summary: "execute one instruction, or so many",
-    help: "Executes instructions of the thread that is stopped, one at a time, with RFLAGS.TF; nobody else runs meanwhile, and no interrupt comes. A step out of ring 3 (a system call, a fault) ends at the first instruction of the kernel's entry path; IRETQ ends at the first one in ring 3. It stops early at a breakpoint.",
+    help: "Executes instructions of the thread that is stopped, one at a time, with RFLAGS.TF; nobody else runs meanwhile, and no interrupt comes. A step out of ring 3 (a system call, a fault) ends at the first instruction of the kernel's entry path; IRETQ ends at the first one in ring 3. It stops early at a breakpoint. Under QEMU 7.2 a step of PAUSE executes the instruction behind it, too (D-24).",
     examples: &[
         ("si", "the next instruction"),
         ("si 100", "a hundred of them; then where it is"),
