@@ -16,7 +16,6 @@ use crate::arch::entry::TrapFrame;
 use crate::console::emergency;
 use crate::debugger;
 use crate::lock::Lock;
-use crate::memory::master;
 
 /// The reports under way.
 struct Reports {
@@ -65,16 +64,6 @@ pub(crate) fn place() -> Range {
         at: &raw const REPORTS as u64,
         bytes: size_of_val(&REPORTS) as u64,
     }
-}
-
-/// Leaves the space that is in use, which may be broken, for the master's, in which all that a report
-/// needs is mapped. Which one it was.
-pub(crate) fn leave() -> u64 {
-    let cr3 = cpu::cr3();
-    if let Some(root) = master::root().filter(|root| root.0 != cr3) {
-        master::load_root(root);
-    }
-    cr3
 }
 
 /// Begins a report of this.

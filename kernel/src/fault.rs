@@ -16,6 +16,7 @@ use crate::debugger::{self, Why};
 use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::fatal::{Depth, Mishap, What};
+use crate::memory::master;
 use crate::symbols::Within;
 use crate::{crash, fatal, faults, input, process};
 
@@ -184,7 +185,7 @@ fn note(vector: u8, frame: &mut TrapFrame) {
 
 /// The report of a fatal exception.
 fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
-    let cr3 = fatal::leave();
+    let cr3 = master::come_home();
     let mut out = emergency();
     let depth = fatal::begin(&Mishap {
         frame: frame.clone(),

@@ -11,6 +11,7 @@ use crate::console::emergency;
 use crate::debugger::{self, Why};
 use crate::fatal::{self, Depth, Mishap, What};
 use crate::faults;
+use crate::memory::master;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
@@ -23,7 +24,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         debugger::give_up(Why::Panic);
     }
     // The message comes after it: making text of it may panic, too.
-    let cr3 = fatal::leave();
+    let cr3 = master::come_home();
     let depth = fatal::begin(&Mishap {
         frame: frame.clone(),
         cr2: cpu::cr2(),

@@ -115,6 +115,17 @@ pub(crate) unsafe fn load_cr3(root: PhysAddr) {
     unsafe { ringwalk_load_cr3(root.0) };
 }
 
+/// As [`load_cr3`], without a call: for where the page with its code may be what is missing.
+///
+/// # Safety
+///
+/// As of [`load_cr3`].
+#[inline(always)]
+pub(crate) unsafe fn load_cr3_here(root: PhysAddr) {
+    // SAFETY: the caller promises that what runs next is mapped.
+    unsafe { asm!("mov cr3, {}", in(reg) root.0, options(nostack, preserves_flags)) };
+}
+
 /// Drops the cached translation of one page on this CPU.
 pub(crate) fn flush_page(va: machine::VirtAddr) {
     // SAFETY: INVLPG only forgets; the next access reads the tables again.

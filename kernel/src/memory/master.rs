@@ -104,6 +104,16 @@ pub(crate) fn load_root(root: PhysAddr) {
     unsafe { cpu::load_cr3(root) };
 }
 
+/// Makes the master's address space the one in use, from one that may be broken. Which one it was.
+pub(crate) fn come_home() -> u64 {
+    let cr3 = cpu::cr3();
+    if let Some(root) = root().filter(|root| root.0 != cr3) {
+        // SAFETY: all that the kernel runs on and refers to is in the master.
+        unsafe { cpu::load_cr3_here(root) };
+    }
+    cr3
+}
+
 /// Copies the bootloader's upper-half pages, its physmap aside.
 fn adopt(
     tables: &mut Tables,

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use tests::leaf::hex;
 use xtask::guest::Guest;
 
-use crate::ring3::{background, end_all, fails, free_frames, ok};
+use crate::ring3::{asleep, background, end_all, fails, free_frames, ok};
 
 /// In the code of every program; its process must not run while there are plants.
 const AT: u64 = 0x40_1000;
@@ -85,6 +85,7 @@ const LEVELS: [&str; 4] = ["pml4", "pdpt", "pd", "pt"];
 /// one.
 pub(crate) fn each_plant_is_found_alone(guest: &mut Guest) -> Result<()> {
     let pid = background(guest, "sleeper 1000000")?;
+    asleep(guest, pid)?;
     let before = free_frames(guest)?;
     ok(guest, &format!("snap before {pid}"))?;
     let compare = format!("diff @before {pid}");
@@ -156,6 +157,7 @@ pub(crate) fn each_plant_is_found_alone(guest: &mut Guest) -> Result<()> {
     // changed, and nothing else in this half. (In the kernel half it is the stack of the new
     // process.) Below, it is their pages that differ.
     let twin = background(guest, "sleeper 1000000")?;
+    asleep(guest, twin)?;
     let theirs = ok(guest, &format!("walk {AT:#x} {twin}"))?;
     let user = format!("{compare} user");
     for (row, level) in theirs.iter().zip(["pml4", "pdpt", "pd"]) {
@@ -177,6 +179,7 @@ pub(crate) fn each_plant_is_found_alone(guest: &mut Guest) -> Result<()> {
 /// Against the master, in the part of the kernel half that is a process's own: its top table.
 pub(crate) fn a_plant_in_the_kernel_half_is_found(guest: &mut Guest) -> Result<()> {
     let pid = background(guest, "sleeper 1000000")?;
+    asleep(guest, pid)?;
     let compare = format!("diff master {pid} kernel");
     let stacks = format!("{pid} 0xffff_c900_0000_0000 pml4");
     for (change, what) in [
@@ -236,6 +239,7 @@ pub(crate) fn edits_lose_no_frame(guest: &mut Guest) -> Result<()> {
         &["pt nx=1", "pml4 frame=0x13_0000", "pml4 p=1 w=0"],
     ] {
         let pid = background(guest, "sleeper 1000000")?;
+        asleep(guest, pid)?;
         for change in changes {
             ok(guest, &format!("poke-entry {pid} {AT:#x} {change}"))?;
         }

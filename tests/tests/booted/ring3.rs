@@ -51,6 +51,23 @@ pub(crate) fn background(guest: &mut Guest, line: &str) -> Result<u64> {
     Ok(pid.with_context(|| last.clone())?.parse()?)
 }
 
+/// Waits until a process sleeps. Before that, the accessed bits of its tables may still change.
+pub(crate) fn asleep(guest: &mut Guest, pid: u64) -> Result<()> {
+    for _ in 0..100 {
+        let lines = ok(guest, "ps")?;
+        let is_it = |line: &&String| line.split_whitespace().next() == Some(&pid.to_string());
+        if lines
+            .iter()
+            .find(is_it)
+            .is_some_and(|line| line.contains(" sleeping "))
+        {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    anyhow::bail!("pid {pid} does not come to sleep")
+}
+
 /// Kills and reaps everything, dead or alive.
 pub(crate) fn end_all(guest: &mut Guest) -> Result<()> {
     for line in ok(guest, "ps")? {
