@@ -283,6 +283,8 @@ impl Guest {
             match self.link.wire().line(limits) {
                 Ok(_) => {}
                 Err(wire::Stop::Closed) => {
+                    // As in `explain`.
+                    self.machine.left(None);
                     let reason = self.qmp.shutdown_reason();
                     return Ok(self.machine.left(reason));
                 }

@@ -12,6 +12,9 @@ use crate::signals;
 /// The longest any request may take; a screen dump under load takes a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long after QEMU has ended what it said last may take to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A connection to the monitor.
 #[derive(Debug)]
 pub struct Qmp {
@@ -107,13 +110,19 @@ impl Qmp {
         Ok(answer.as_str().unwrap_or_default().replace("\r\n", "\n"))
     }
 
-    /// Why the machine shut down, if it did, in QEMU's word, like `guest-reset`.
+    /// Why the machine shut down, if it did, in QEMU's word, like `guest-reset`. For when QEMU has
+    /// ended: waits for the end of what it said, but not long.
     pub fn shutdown_reason(&mut self) -> Option<String> {
-        self.events.extend(
-            self.messages
-                .try_iter()
-                .filter(|message| message.get("event").is_some()),
-        );
+        // What ends the messages is that whoever reads them from the socket has come to its end.
+        let until = Instant::now() + LAST_WORDS;
+        while let Ok(message) = self
+            .messages
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            if message.get("event").is_some() {
+                self.events.push(message);
+            }
+        }
         self.events
             .iter()
             .find(|event| event.get("event").and_then(Value::as_str) == Some("SHUTDOWN"))
