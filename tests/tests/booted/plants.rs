@@ -214,7 +214,9 @@ pub(crate) fn a_plant_in_the_kernel_half_is_found(guest: &mut Guest) -> Result<(
 
 /// What is written is what the CPU sees at once, and what ring 3 dies of.
 pub(crate) fn the_cpu_sees_an_edit(guest: &mut Guest) -> Result<()> {
-    let pid = background(guest, "sleeper 1500")?;
+    // It sleeps while it is edited, so that it still lives when `can` asks; then it wakes and dies.
+    let pid = background(guest, "sleeper 3000")?;
+    asleep(guest, pid)?;
     let line = format!("poke-entry {pid} {AT:#x} pt nx=1; can x user {AT:#x} {pid}; wait {pid}");
     let output = ok(guest, &line)?;
     let died = output.last().context("nothing was said")?;
