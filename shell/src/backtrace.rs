@@ -43,6 +43,19 @@ pub struct Call {
     pub repeats: u32,
 }
 
+/// Reads words of stacks in the space of `root`, by its page tables.
+pub(crate) fn stack_words<'a>(
+    memory: &'a mut dyn PhysMemory,
+    paging: &'a Paging,
+    root: PhysAddr,
+) -> impl FnMut(VirtAddr) -> Result<u64, VirtError> + 'a {
+    move |va| {
+        let mut word = [0; 8];
+        machine::read_virt(memory, paging, root, va, &mut word)?;
+        Ok(u64::from_le_bytes(word))
+    }
+}
+
 impl<const N: usize> Backtrace<N> {
     /// Follows a walk to its end; stacks are read in the space of `root`.
     pub fn follow(
@@ -51,19 +64,19 @@ impl<const N: usize> Backtrace<N> {
         paging: &Paging,
         root: PhysAddr,
     ) -> Self {
-        let mut read = |va: VirtAddr| -> Result<u64, VirtError> {
-            let mut word = [0; 8];
-            machine::read_virt(memory, paging, root, va, &mut word)?;
-            Ok(u64::from_le_bytes(word))
-        };
+        let mut read = stack_words(memory, paging, root);
         let mut out = Backtrace::default();
         let Backtrace { calls, ends } = &mut out;
+        let mut pushed_to = None;
         while let Some(visit) = walk.next(&mut read) {
             let vector = visit.entry.and_then(|end| {
                 let at = VirtAddr(end.wrapping_sub(VECTOR));
+                // In the first instructions of an entry it has not been pushed yet.
+                pushed_to.filter(|rsp| *rsp <= at.0)?;
                 let vector = u16::try_from(read(at).ok()?).ok()?;
                 (u64::from(vector) <= EventKind::BY_SYSCALL).then_some(vector)
             });
+            pushed_to = visit.registers.rsp();
             let call = Call {
                 rip: VirtAddr(visit.registers.rip().unwrap_or(0)),
                 is_interrupted: visit.is_interrupted,

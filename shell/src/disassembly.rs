@@ -105,18 +105,6 @@ impl Line {
         )
     }
 
-    /// What has been done of a function's first instructions, if it stands among them: how many
-    /// words its return address is above RSP. The same at its RET.
-    pub(crate) fn words_to_return(&self) -> Option<u64> {
-        match self.bytes {
-            // PUSH RBP, RET, ENDBR64.
-            [0x55 | 0xc3, ..] | [0xf3, 0x0f, 0x1e, 0xfa, ..] => Some(0),
-            // MOV RBP, RSP, in both spellings.
-            [0x48, 0x89, 0xe5, ..] | [0x48, 0x8b, 0xec, ..] => Some(1),
-            _ => None,
-        }
-    }
-
     /// Where it leads, or what its operand relative to RIP means.
     pub(crate) fn leads_to(&self) -> Option<VirtAddr> {
         self.target().or_else(|| self.relative())

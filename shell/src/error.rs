@@ -180,6 +180,8 @@ pub(crate) enum Error {
     Power(PowerError),
     /// Anything that needs no values to be said.
     Said(&'static str),
+    /// Who called a function cannot be found.
+    NoCaller(unwinder::Stop),
     /// No filter has this name.
     UnknownFilter(Excerpt),
     /// A filter would have to keep more than so many bytes.
@@ -386,6 +388,7 @@ impl fmt::Display for Error {
             Error::Stopped => write!(f, "stopped before it was done"),
             Error::Debug(why) => write!(f, "{why}"),
             Error::Said(text) => f.write_str(text),
+            Error::NoCaller(why) => write!(f, "the function's caller is not found: {why}"),
             Error::Interrupted | Error::Output => write!(f, "interrupted"),
         }
     }

@@ -207,6 +207,8 @@ fn check(callee: &Registers, caller: &Registers, is_signal: bool) -> Result<(), 
             to: VirtAddr(above),
         }),
         (_, Some(_)) => Ok(()),
+        // The stack of what was interrupted may be nowhere yet; where it goes on is known.
+        (_, None) if is_signal => Ok(()),
         (_, None) => Err(Stop::Unknown),
     }
 }

@@ -187,18 +187,24 @@ ringwalk_system_call:
     # cleared IF, so nobody else can come through here before the stack is ours. GS is not
     # used: with one processor, fixed addresses do.
     movq %rsp, ringwalk_user_rsp(%rip)
-    .cfi_undefined rip      # the user's RSP is in no register until the frame is whole
     movq ringwalk_system_call_rsp(%rip), %rsp
+    .cfi_undefined rsp      # the user's is in no register, and not yet in the frame
     pushq $0x1b
+    .cfi_adjust_cfa_offset 8
     pushq ringwalk_user_rsp(%rip)
-    pushq %r11
-    pushq $0x23
-    pushq %rcx
-    pushq $0
-    pushq $0x100            # no vector: SYSTEM_CALL_BY_SYSCALL
-    .cfi_def_cfa rsp, 56
-    .cfi_offset rip, -40
+    .cfi_adjust_cfa_offset 8
     .cfi_offset rsp, -16
+    pushq %r11
+    .cfi_adjust_cfa_offset 8
+    pushq $0x23
+    .cfi_adjust_cfa_offset 8
+    pushq %rcx
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset rip, -40
+    pushq $0
+    .cfi_adjust_cfa_offset 8
+    pushq $0x100            # no vector: SYSTEM_CALL_BY_SYSCALL
+    .cfi_adjust_cfa_offset 8
     .balign 16
     .cfi_endproc
 

@@ -194,7 +194,7 @@ fn one(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
     Ok(())
 }
 
-fn threads<'a>(context: &'a mut Context<'_>) -> Result<&'a mut dyn Threads, Error> {
+pub(super) fn threads<'a>(context: &'a mut Context<'_>) -> Result<&'a mut dyn Threads, Error> {
     let threads = context.target.threads();
     threads.ok_or(Error::Lacks("way to walk up its stacks"))
 }
@@ -209,7 +209,7 @@ fn images(symbols: &mut dyn Symbols, pid: Pid) -> Images<'_> {
 }
 
 /// The general registers by their DWARF numbers.
-fn unwound(all: &Registers) -> unwinder::Registers {
+pub(super) fn unwound(all: &Registers) -> unwinder::Registers {
     let order = [
         all.rax, all.rdx, all.rcx, all.rbx, all.rsi, all.rdi, all.rbp, all.rsp, all.r8, all.r9,
         all.r10, all.r11, all.r12, all.r13, all.r14, all.r15,

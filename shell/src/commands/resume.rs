@@ -1,14 +1,16 @@
 //! `continue`, `until` and `finish`: go on, to the next stop, to an address, to the caller.
 
-use machine::VirtAddr;
+use machine::{PhysAddr, VirtAddr};
+use unwinder::{Stop, Walk};
 
+use super::bt::{threads, unwound};
 use super::wait::EXIT;
 use crate::Error;
+use crate::backtrace::stack_words;
 use crate::command::{Args, Command, Context, Group};
 use crate::foreground::OUTPUT;
 use crate::going::{self, finish};
-use crate::stop::{STOP, next};
-use crate::virt::Virt;
+use crate::stop::STOP;
 
 pub(super) const CONTINUE: Command = Command {
     name: "continue",
@@ -42,7 +44,7 @@ pub(super) const FINISH: Command = Command {
     group: Group::Stops,
     usage: "",
     summary: "go on until the function returns",
-    help: "Goes on until the function that is stopped has returned to its caller. Where it returns to is read from its stack frame: the kernel and its programs are built with frame pointers.",
+    help: "Goes on until the function that is stopped has returned to its caller. The caller is who `bt` shows next: by the unwind tables, so this is right at every instruction, the first and the last too, and leads from the entry of an interrupt or a system call to what goes on behind it.",
     examples: &[("finish", "out of here")],
     args: &[],
     rows: &[STOP, OUTPUT, EXIT],
@@ -66,17 +68,26 @@ fn run_until(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error
 
 fn run_finish(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.done()?;
+    let (rip, rsp) = caller(context)?;
+    going::until(context, VirtAddr(rip), rsp)
+}
+
+/// RIP of the caller of what is stopped, and where RSP is at least when it has returned there.
+fn caller(context: &mut Context<'_>) -> Result<(u64, u64), Error> {
     let stop = context.stop()?;
-    let registers = &stop.registers;
-    let root = going::root(&stop);
-    let line = next(context.target, root, VirtAddr(registers.rip));
-    let place = match line.words_to_return() {
-        Some(words) => registers.rsp.wrapping_add(words * 8),
-        None => registers.rbp.wrapping_add(8),
-    };
-    let back = Virt::new(context.target, root).word(place, 0)?;
-    if back == 0 {
-        return Err(Error::Said("the function has no caller to return to"));
-    }
-    going::until(context, VirtAddr(back), place.wrapping_add(8))
+    let tables = threads(context)?.unwind_tables(stop.pid);
+    let mut walk = Walk::new(tables, unwound(&stop.registers), true);
+    let paging = context.target.paging();
+    let root = PhysAddr(stop.registers.cr3);
+    let mut read = stack_words(context.target.memory(), &paging, root);
+    let caller = walk.next(&mut read).and_then(|_| walk.next(&mut read));
+    let place = caller.and_then(|caller| {
+        // On the way into a system call nothing says where the program's stack is for a moment.
+        let rsp = caller.registers.rsp().unwrap_or(0);
+        Some((caller.registers.rip()?, rsp))
+    });
+    place.ok_or(match walk.stop() {
+        None | Some(Stop::Outermost) => Error::Said("the function has no caller to return to"),
+        Some(why) => Error::NoCaller(why),
+    })
 }
