@@ -13,6 +13,8 @@ use crate::record::{Record, records};
 pub const CALLS: usize = 24;
 /// The most entries a walk reads.
 const STEPS: usize = 5;
+/// Bytes at RIP.
+const CODE: usize = Code::BYTES;
 /// Bytes of the reason why there are no more calls.
 const ENDS: usize = 96;
 /// Bytes of the message of a panic.
@@ -89,7 +91,7 @@ records! {
         /// How many bytes at RIP could be read.
         code_bytes: u64,
         /// They.
-        code: [u8; 16],
+        code: [u8; CODE],
         /// 0: no walk, 1: it read all it wanted; otherwise it could not read `unread`: 2: no
         /// memory, 3: a device, 4: lost.
         walk: u64,

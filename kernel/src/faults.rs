@@ -142,7 +142,7 @@ fn guard(address: u64) -> Option<OnStack> {
 
 /// What stands at RIP, as far as it can be read.
 fn code(paging: &Paging, root: PhysAddr, rip: VirtAddr) -> Code {
-    let mut bytes = [0; 15];
+    let mut bytes = [0; Code::BYTES];
     let read = machine::read_virt(&mut LiveMemory, paging, root, rip, &mut bytes);
     let readable = match read {
         Ok(()) => bytes.len(),

@@ -7,7 +7,7 @@ use heapless::Vec;
 
 use crate::foreign::ForeignText;
 use crate::output::Output;
-use crate::process::{Pids, processes};
+use crate::process::{Pids, exit_place, processes};
 use crate::render::Count;
 use crate::{Error, Pid, ProcessInfo, ProcessState, Target};
 
@@ -42,7 +42,11 @@ impl Mentioned {
             {
                 // With more of them than there is room for, some are mentioned again.
                 let _ = self.0.push(info.pid);
-                writeln!(out, "[{}] {} {exit}", info.pid, info.name)?;
+                write!(out, "[{}] {} {exit}", info.pid, info.name)?;
+                match exit_place(target, &info.name, exit) {
+                    Some(place) => writeln!(out, ", in {place}")?,
+                    None => writeln!(out)?,
+                }
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use symbolizer::index::Found;
 use unwinder::{Stop, Walk};
 
 use crate::names::is_upper;
-use crate::{EventKind, Image};
+use crate::{EventKind, Image, SymbolAt};
 
 /// How far below the end of what the CPU pushed the entry paths keep the vector: SS, RSP, RFLAGS, CS,
 /// RIP and an error code are between.
@@ -165,6 +165,11 @@ impl<'t> Images<'t> {
             true => self.kernel,
             false => self.program,
         }
+    }
+
+    /// The function or variable that an address lies in.
+    pub(crate) fn symbol(&self, address: VirtAddr) -> Option<SymbolAt<'t>> {
+        self.at(address)?.symbol(address)
     }
 
     /// What a call of a backtrace is in.

@@ -5,7 +5,7 @@ use core::fmt::{self, Write as _};
 use heapless::String;
 use machine::VirtAddr;
 use yaxpeax_arch::LengthedInstruction as _;
-use yaxpeax_x86::long_mode::{InstDecoder, Instruction, Opcode, Operand};
+use yaxpeax_x86::long_mode::{InstDecoder, Instruction, Opcode, Operand, RegSpec};
 
 use crate::record::Record;
 use crate::virt::Virt;
@@ -35,14 +35,44 @@ impl Line {
             }
             readable += 1;
         }
-        let found = bytes.get(..readable).unwrap_or_default();
-        let instruction = InstDecoder::default().decode_slice(found).ok();
+        Line::of(at, bytes.get(..readable).unwrap_or_default())
+    }
+
+    /// Decodes the first of these bytes.
+    pub(crate) fn of(at: VirtAddr, found: &[u8]) -> Self {
+        let found = found.get(..LONGEST).unwrap_or(found);
+        let mut bytes = [0; LONGEST];
+        for (place, byte) in bytes.iter_mut().zip(found) {
+            *place = *byte;
+        }
         Line {
             at,
             bytes,
-            readable,
-            instruction,
+            readable: found.len(),
+            instruction: InstDecoder::default().decode_slice(found).ok(),
         }
+    }
+
+    /// Whether the bytes are an instruction.
+    pub(crate) fn is_instruction(&self) -> bool {
+        self.instruction.is_some()
+    }
+
+    /// Whether the address of something in memory is made with this register, in either case.
+    pub(crate) fn addresses_with(&self, register: &str) -> bool {
+        let Some(instruction) = self.instruction else {
+            return false;
+        };
+        let is = |used: RegSpec| used.name().eq_ignore_ascii_case(register);
+        (0..instruction.operand_count()).any(|index| match instruction.operand(index) {
+            Operand::MemDeref { base } | Operand::Disp { base, .. } => is(base),
+            Operand::MemIndexScale { index, .. } | Operand::MemIndexScaleDisp { index, .. } => {
+                is(index)
+            }
+            Operand::MemBaseIndexScale { base, index, .. }
+            | Operand::MemBaseIndexScaleDisp { base, index, .. } => is(base) || is(index),
+            _ => false,
+        })
     }
 
     /// Whether there is anything to read.
@@ -151,7 +181,7 @@ impl Line {
         let instruction = self.instruction?;
         (0..instruction.operand_count()).find_map(|index| match instruction.operand(index) {
             Operand::Disp {
-                base: yaxpeax_x86::long_mode::RegSpec::RIP,
+                base: RegSpec::RIP,
                 disp,
             } => Some(VirtAddr(self.next().0.wrapping_add_signed(disp.into()))),
             _ => None,
@@ -200,14 +230,26 @@ mod tests {
     use super::*;
 
     fn line(at: u64, code: &[u8]) -> Line {
-        let mut bytes = [0; LONGEST];
-        bytes[..code.len()].copy_from_slice(code);
-        Line {
-            at: VirtAddr(at),
-            bytes,
-            readable: code.len(),
-            instruction: InstDecoder::default().decode_slice(code).ok(),
-        }
+        Line::of(VirtAddr(at), code)
+    }
+
+    #[test]
+    fn the_registers_of_an_operand_in_memory_are_known_and_others_are_none() {
+        // MOV RAX, [RAX + 0x18].
+        let field = line(0, &[0x48, 0x8b, 0x40, 0x18]);
+        assert!(field.addresses_with("RAX") && !field.addresses_with("rbx"));
+        // MOV RDX, [RBX + RCX * 8 + 0x10]; MOV RDX, RBX; CALL RAX.
+        let element = line(0, &[0x48, 0x8b, 0x54, 0xcb, 0x10]);
+        assert!(element.addresses_with("rbx") && element.addresses_with("rcx"));
+        assert!(!element.addresses_with("rdx"));
+        assert!(!line(0, &[0x48, 0x89, 0xda]).addresses_with("rbx"));
+        assert!(!line(0, &[0xff, 0xd0]).addresses_with("rax"));
+        // REP MOVSB; PUSH RAX has none that is spelled out.
+        let copy = line(0, &[0xf3, 0xa4]);
+        assert!(copy.addresses_with("rsi") && copy.addresses_with("rdi"));
+        assert!(!line(0, &[0x50]).addresses_with("rax"));
+        // Of half an instruction nothing is known.
+        assert!(!line(0, &[0x48, 0x8b, 0x40]).addresses_with("rax"));
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use core::fmt;
 
+use symbolizer::index::Found;
+
 use crate::command::Context;
+use crate::names::is_upper;
 use crate::stop;
-use crate::{Error, Exit, Pid, ProcessInfo, ProcessName, Processes, Target};
+use crate::{Error, Exit, Pid, ProcessInfo, ProcessName, Processes, Symbols, Target};
 
 /// A process as a message names it: `hello (pid 3)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +114,36 @@ pub(crate) fn status_word(exit: Exit) -> u64 {
         Exit::Code(code) => code.into(),
         Exit::Killed => 0x100,
         Exit::Fault { vector, .. } => 0x200 | u64::from(vector),
+    }
+}
+
+/// Where a process that faulted was: the innermost function, and its line.
+pub(crate) struct ExitPlace<'a>(Found<'a>);
+
+/// Where a process faulted, if it did and somebody knows the name of the place.
+pub(crate) fn exit_place<'t>(
+    target: &'t mut dyn Target,
+    program: &str,
+    exit: Exit,
+) -> Option<ExitPlace<'t>> {
+    let Exit::Fault { rip, .. } = exit else {
+        return None;
+    };
+    let symbols: &'t dyn Symbols = target.symbols()?;
+    let image = match is_upper(rip) {
+        true => symbols.kernel(),
+        false => symbols.named(program),
+    };
+    image.ok()?.describe(rip).map(ExitPlace)
+}
+
+impl fmt::Display for ExitPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut frames = self.0.frames;
+        match frames.next() {
+            Some(frame) => write!(f, "{frame}"),
+            None => write!(f, "{}", self.0),
+        }
     }
 }
 

@@ -3,10 +3,15 @@
 //! It is the same for the kernel and for programs, and for a fault that has just come and one
 //! that is shown again. Nothing in it allocates or waits; raw addresses come before their names.
 
+mod code;
+mod pointers;
+
 use core::fmt::{self, Write};
+use core::hint::black_box;
 
 use machine::{AccessKind, Cause, Level, VirtAddr, bits, vectors};
 
+use self::pointers::Registers;
 use crate::backtrace::{Images, write_frames};
 use crate::{FaultRecord, OnStack, Symbols, Target};
 
@@ -22,8 +27,11 @@ pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write
     if record.panic.is_none() {
         what(record, out)?;
     }
-    registers(record, target, out)?;
-    pointers(record, target, out)?;
+    let pointing = Registers::of(record, target);
+    let images = images(record, target);
+    registers(record, &images, out)?;
+    code::write(record, &images, out)?;
+    pointing.write(record, &images, out)?;
     if let Some(guard) = &record.guard {
         write!(out, "CR2 is in the guard page of {guard}")?;
         writeln!(out, ", {} below its last byte", Below(record, guard))?;
@@ -37,7 +45,10 @@ pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write
             "RSP is on {stack}: {used:#x} of {size:#x} bytes in use"
         )?;
     }
-    backtrace(record, target, out)?;
+    if !record.backtrace.calls.is_empty() {
+        writeln!(out, "backtrace:")?;
+        record.backtrace.write(&images, out)?;
+    }
     next(record, &cause, out)
 }
 
@@ -94,7 +105,7 @@ fn what(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
-fn registers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
+fn registers(record: &FaultRecord, images: &Images<'_>, out: &mut dyn Write) -> fmt::Result {
     let all = &record.registers;
     writeln!(
         out,
@@ -105,7 +116,6 @@ fn registers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write)
         VirtAddr(all.rsp),
         all.ss
     )?;
-    let images = images(record, target);
     if let Some(image) = images.at(VirtAddr(all.rip)) {
         write_frames(image.describe(VirtAddr(all.rip)), "    ", out)?;
     }
@@ -119,13 +129,6 @@ fn registers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write)
         for (index, (name, value)) in row.iter().enumerate() {
             let gap = if index == 0 { "" } else { " " };
             write!(out, "{gap}{name:<3} {}", VirtAddr(*value))?;
-        }
-        writeln!(out)?;
-    }
-    if !record.code.bytes().is_empty() {
-        write!(out, "code at RIP:")?;
-        for byte in record.code.bytes() {
-            write!(out, " {byte:02x}")?;
         }
         writeln!(out)?;
     }
@@ -151,28 +154,6 @@ fn general(record: &FaultRecord) -> [(&'static str, u64); 15] {
         ("R14", all.r14),
         ("R15", all.r15),
     ]
-}
-
-/// The registers that point into a region with a name.
-fn pointers(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
-    let regions = target.regions();
-    let all = &record.registers;
-    let first = [("CR2", all.cr2), ("RIP", all.rip), ("RSP", all.rsp)];
-    let mut lead = "regions: ";
-    for (name, value) in first.into_iter().chain(general(record)) {
-        let va = VirtAddr(value);
-        if name == "CR2" && record.vector != 14 {
-            continue;
-        }
-        if let Some(region) = regions.iter().find(|region| region.contains(va)) {
-            write!(out, "{lead}{name} {}", region.name)?;
-            lead = ", ";
-        }
-    }
-    match lead {
-        ", " => writeln!(out),
-        _ => Ok(()),
-    }
 }
 
 /// The walk of CR2 as it was, with a mark at the entry that decided.
@@ -218,12 +199,26 @@ pub(crate) fn images<'t>(record: &FaultRecord, target: &'t mut dyn Target) -> Im
     }
 }
 
-fn backtrace(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
-    if record.backtrace.calls.is_empty() {
-        return Ok(());
+/// Finds every name that a report has, and says how many calls there are. Nothing is written: this is
+/// what a report costs besides.
+pub(crate) fn look_up(record: &FaultRecord, target: &mut dyn Target) -> u64 {
+    let pointing = Registers::of(record, target);
+    let images = images(record, target);
+    black_box(pointing.pointees(record, &images));
+    for line in code::lines(record) {
+        black_box(line.leads_to().and_then(|to| images.symbol(to)));
     }
-    writeln!(out, "backtrace:")?;
-    record.backtrace.write(&images(record, target), out)
+    let rip = VirtAddr(record.registers.rip);
+    black_box(images.at(rip).and_then(|image| image.describe(rip)));
+    let mut calls = 0_u64;
+    for call in &record.backtrace.calls {
+        let found = images.describe(call);
+        for frame in found.into_iter().flat_map(|found| found.frames) {
+            black_box(frame);
+        }
+        calls = calls.saturating_add(1);
+    }
+    calls
 }
 
 /// What to type next. The tables of a program that has died are gone, so it is asked of events.

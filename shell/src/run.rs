@@ -10,6 +10,7 @@ use crate::grammar::pipe::split;
 use crate::grammar::word::Word;
 use crate::output::Ended;
 use crate::pipe;
+use crate::process::{ExitPlace, exit_place};
 use crate::stop;
 use crate::{Error, Status};
 
@@ -183,15 +184,23 @@ fn name_of(text: &str) -> Option<&'static str> {
     command.map(|command| command.name)
 }
 
-/// Shows an error behind the name of the command or filter in which it happened.
+/// Shows an error behind the name of the command or filter in which it happened. Where a process faulted
+/// has a name there.
 pub(crate) fn show(context: &mut Context<'_>, error: &Error) {
     let name = context.blamed;
-    context.out.error(&Named { name, error });
+    let place = match error {
+        Error::Ended(who, exit) | Error::NotAsForetold(who, exit) => {
+            exit_place(context.target, &who.name, *exit)
+        }
+        _ => None,
+    };
+    context.out.error(&Named { name, error, place });
 }
 
 struct Named<'a> {
     name: Option<&'static str>,
     error: &'a Error,
+    place: Option<ExitPlace<'a>>,
 }
 
 impl fmt::Display for Named<'_> {
@@ -199,6 +208,10 @@ impl fmt::Display for Named<'_> {
         if let Some(name) = self.name {
             write!(f, "{name}: ")?;
         }
-        write!(f, "{}", self.error)
+        write!(f, "{}", self.error)?;
+        match &self.place {
+            Some(place) => write!(f, ", in {place}"),
+            None => Ok(()),
+        }
     }
 }

@@ -3,10 +3,13 @@
 //! This is no disassembler. It knows the instructions that ring 3 may not run, software
 //! interrupts, and prefixes; Intel SDM volume 2, "Instruction Format" and appendix A.
 
-/// The bytes at RIP, as many as could be read.
+/// The longest instruction, in bytes.
+const LONGEST: usize = 15;
+
+/// The bytes at RIP, as many as could be read: the instruction there and a few that follow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Code {
-    bytes: [u8; 15],
+    bytes: [u8; Code::BYTES],
     length: u8,
 }
 
@@ -15,7 +18,10 @@ pub struct Code {
 pub struct Special(pub &'static str);
 
 impl Code {
-    /// The first fifteen of these.
+    /// How many are kept.
+    pub const BYTES: usize = 32;
+
+    /// The first of these.
     pub fn new(bytes: &[u8]) -> Code {
         let mut code = Code::default();
         for (to, from) in code.bytes.iter_mut().zip(bytes) {
@@ -30,9 +36,15 @@ impl Code {
         self.bytes.get(..usize::from(self.length)).unwrap_or(&[])
     }
 
+    /// Those that the first instruction can have.
+    pub fn instruction(&self) -> &[u8] {
+        let bytes = self.bytes();
+        bytes.get(..LONGEST).unwrap_or(bytes)
+    }
+
     /// Prefixes, and what follows them.
     fn parts(&self) -> (&[u8], &[u8]) {
-        let bytes = self.bytes();
+        let bytes = self.instruction();
         let is_prefix = |byte: &u8| {
             matches!(
                 byte,
@@ -86,10 +98,9 @@ impl Code {
 
     /// Whether no instruction has ended after 15 bytes, the most there may be.
     pub(crate) fn is_too_long(&self) -> bool {
-        const MOST: usize = 15;
         let (prefixes, rest) = self.parts();
         // An opcode in the last byte may need nothing more, but then there is no fault.
-        prefixes.len() + rest.len() == MOST && rest.len() <= 1
+        prefixes.len() + rest.len() == LONGEST && rest.len() <= 1
     }
 
     /// The name of an instruction that ring 3 may not run.

@@ -35,5 +35,5 @@ pub use processes::{
 pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject};
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};
 pub use switches::{Rsp0, Spoil, Switches};
-pub use symbols::{Image, NoSymbols, Symbols};
+pub use symbols::{Image, NoSymbols, SymbolAt, Symbols};
 pub use threads::{Resting, Threads};

@@ -4,7 +4,7 @@ use core::fmt;
 
 use machine::VirtAddr;
 use symbolizer::Index;
-use symbolizer::index::{Found, Refused};
+use symbolizer::index::{Found, Refused, Symbol};
 
 use super::Pid;
 
@@ -64,9 +64,38 @@ impl<'a> Image<'a> {
         self.index.lookup(self.link(address)?)
     }
 
+    /// The function or variable that an address lies in. A label without a size names what is right
+    /// there, and nothing behind it.
+    pub fn symbol(&self, address: VirtAddr) -> Option<SymbolAt<'a>> {
+        let link = self.link(address)?;
+        let symbol = self.index.symbol_at(link)?;
+        let offset = link.checked_sub(symbol.address)?;
+        (symbol.bytes > 0 || offset == 0).then_some(SymbolAt { symbol, offset })
+    }
+
     /// Who made the call that returns to an address.
     pub fn describe_call(&self, return_address: VirtAddr) -> Option<Found<'a>> {
         self.index.lookup_call(self.link(return_address)?)
+    }
+}
+
+/// A function or a variable, and a place in it.
+#[derive(Clone, Copy, Debug)]
+pub struct SymbolAt<'a> {
+    /// Which.
+    pub symbol: Symbol<'a>,
+    /// How far behind its beginning.
+    pub offset: u64,
+}
+
+/// `name+0x12`.
+impl fmt::Display for SymbolAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.symbol.name)?;
+        match self.offset {
+            0 => Ok(()),
+            offset => write!(f, "+{offset:#x}"),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::grammar::word::Word;
 use crate::record::{Row, hex, number, text};
 use crate::render::Count;
-use crate::report::{Who, images, report};
+use crate::report::{Who, look_up, report};
 use crate::{Error, FaultRecord, Faults};
 
 pub(super) const FAULTS: Command = Command {
@@ -33,7 +33,7 @@ pub(super) const FAULT: Command = Command {
     group: Group::Processor,
     usage: "[number] [cost]",
     summary: "show the report of a fault again",
-    help: "Shows the report of one fault, the newest if no number is given: the cause in one sentence, vector and error code in words, registers, the tables as they were (the entry that decided is marked), the stack, the backtrace, and what to type next. What is shown was written down when the fault came, so it does not matter that the process is gone. `$_` becomes its number. With `cost` it says how many cycles it took to write it down, and how many it takes to find the names of its calls, without printing them.",
+    help: "Shows the report of one fault, the newest if no number is given: the cause in one sentence, vector and error code in words, registers with what they point at, the instruction, the tables as they were (the entry that decided is marked), the stack, the backtrace, and what to type next. What is shown was written down when the fault came, so it does not matter that the process is gone. `$_` becomes its number. With `cost` it says how many cycles it took to write it down, and how many it takes to find its names and instructions, without printing them.",
     examples: &[("fault", "the newest"), ("fault 3", "the third since boot")],
     rows: &[FAULT_ROW, COST_ROW],
     args: &[ArgKind::Any, ArgKind::Words(&["cost"])],
@@ -64,7 +64,7 @@ const COST_ROW: Row = Row {
     fields: &[
         number("calls", "how many its backtrace has"),
         number("written", "cycles to write it down when it came"),
-        number("named", "cycles to find the names of its calls"),
+        number("named", "cycles to find its names"),
     ],
 };
 
@@ -172,16 +172,7 @@ fn show(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 /// What a report costs besides printing.
 fn cost(context: &mut Context<'_>, record: &FaultRecord) -> Result<(), Error> {
     let before = cycles(context)?;
-    let images = images(record, context.target);
-    let mut calls = 0_u64;
-    for call in &record.backtrace.calls {
-        let found = images.describe(call);
-        // Each name is looked for; nothing is done with it.
-        for frame in found.into_iter().flat_map(|found| found.frames) {
-            core::hint::black_box(frame);
-        }
-        calls = calls.saturating_add(1);
-    }
+    let calls = look_up(record, context.target);
     let named = cycles(context)?.saturating_sub(before);
     let written = record.took;
     let out = &mut context.out;

@@ -195,9 +195,9 @@ fn run_abort(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error
             processes(context.target)?
                 .reap(pid)
                 .map_err(Error::Process)?;
-            wait::show(&mut context.out, &who, exit)?;
+            wait::show(context, &who, exit)?;
         }
-        (Some(exit), _) => wait::show(&mut context.out, &who, exit)?,
+        (Some(exit), _) => wait::show(context, &who, exit)?,
         (None, Unfinished::Program(_)) => {
             going::finish(context, Went::Through)?;
         }

@@ -4,8 +4,7 @@ use core::fmt::{self, Write};
 
 use crate::command::{Args, Command, Context, Group};
 use crate::foreground::{OUTPUT, attend};
-use crate::output::Output;
-use crate::process::{Named, Number, Pids, info, status_word};
+use crate::process::{Named, Number, Pids, exit_place, info, status_word};
 use crate::record::{Row, hex, number, text};
 use crate::stop::{STOP, Unfinished};
 use crate::{Error, Exit, Pid};
@@ -71,20 +70,24 @@ pub(crate) fn wait(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
         context.processes()?.reap(pid).map_err(Error::Process)?;
     }
     context.state.value = status_word(exit);
-    Ok(show(&mut context.out, &who, exit)?)
+    Ok(show(context, &who, exit)?)
 }
 
-/// Says how a process ended.
-pub(super) fn show(out: &mut Output<'_>, who: &Named, exit: Exit) -> fmt::Result {
-    match out.is_json() {
-        true => out
+/// Says how a process ended, and where if it faulted.
+pub(super) fn show(context: &mut Context<'_>, who: &Named, exit: Exit) -> fmt::Result {
+    let Context { target, out, .. } = context;
+    let place = exit_place(*target, &who.name, exit);
+    match (out.is_json(), place) {
+        (true, place) => out
             .record(EXIT.name)
             .number("pid", who.pid)
             .text("name", &who.name)
             .hex("status", status_word(exit))
             .text("how", exit)
+            .maybe_text("place", place)
             .end(),
-        false => writeln!(out, "{who} {exit}"),
+        (false, Some(place)) => writeln!(out, "{who} {exit}, in {place}"),
+        (false, None) => writeln!(out, "{who} {exit}"),
     }
 }
 
@@ -97,5 +100,10 @@ pub(super) const EXIT: Row = Row {
         text("name", "the name of its program"),
         hex("status", "as in `$_`"),
         text("how", "the same in words"),
+        text(
+            "place",
+            "the function and line of a fault, where they are known",
+        )
+        .or_null(),
     ],
 };

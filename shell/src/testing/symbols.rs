@@ -13,6 +13,7 @@ pub(crate) const BASE: u64 = 0xffff_8000_0000_0000;
 pub(crate) struct Names {
     kernel: Vec<u8>,
     program: Vec<u8>,
+    faulter: Vec<u8>,
 }
 
 impl Names {
@@ -26,6 +27,10 @@ impl Names {
             program: index(&[
                 ("hello::main", 0x40_0000, 0x80),
                 ("hello::stop", 0x40_0080, 0x10),
+            ]),
+            faulter: index(&[
+                ("faulter::main", 0x40_0a80, 0x80),
+                ("faulter::stop", 0x40_0b00, 0x10),
             ]),
         }
     }
@@ -113,6 +118,7 @@ impl Symbols for Names {
     fn named(&self, program: &str) -> Result<Image<'_>, NoSymbols> {
         match program {
             "hello" => image("hello", 0, &self.program),
+            "faulter" => image("faulter", 0, &self.faulter),
             _ => Err(NoSymbols::Missing),
         }
     }

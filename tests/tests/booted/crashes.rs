@@ -28,6 +28,8 @@ struct Crash {
     through: &'static str,
     /// Somewhere else in it.
     says: &'static str,
+    /// What the instruction at RIP begins with; empty where the compiler chose it.
+    code: &'static str,
 }
 
 const fn crash(
@@ -42,6 +44,13 @@ const fn crash(
         at,
         through: "kernel::crash::crash",
         says,
+        code: "",
+    }
+}
+
+impl Crash {
+    const fn by(self, code: &'static str) -> Crash {
+        Crash { code, ..self }
     }
 }
 
@@ -70,20 +79,23 @@ const CRASHES: [Crash; 24] = [
         "kernel write at 0xffff_c900_0000_0010 refused: PT entry 0 is not present",
         "kernel::crash::store",
         "CR2 is in the guard page of kernel stack 0",
-    ),
+    )
+    .by("mov byte [r"),
     crash(
         "read-only",
         "has W=0",
         "kernel::crash::store",
-        "CR2 kernel rodata",
-    ),
+        "(kernel rodata)",
+    )
+    .by("mov byte [r"),
     crash(
         "null",
         "kernel read through a null pointer, 0x18 bytes past it",
         "kernel::crash::null",
         "error code 0x0",
-    ),
-    crash("per-cpu", "GS", "kernel::crash::per_cpu", "error code 0x0"),
+    )
+    .by("mov r"),
+    crash("per-cpu", "GS", "kernel::crash::per_cpu", "error code 0x0").by("mov rax, qword gs:["),
     Crash {
         through: "kernel::crash::call",
         ..crash("execute", "has NX=1", "", "error code bits: P I/D")
@@ -102,32 +114,37 @@ const CRASHES: [Crash; 24] = [
         "0x8000000000000000",
         "kernel::crash::load",
         "#GP general protection, vector 13, error code 0x0",
-    ),
+    )
+    .by("mov r"),
     crash(
         "selector",
         "GDT",
         "kernel::crash::selector",
         "#GP general protection, vector 13, error code 0x1230",
-    ),
+    )
+    .by("mov es, "),
     crash(
         "not-present",
         "GDT",
         "kernel::crash::selector",
         "#NP segment not present, vector 11, error code 0x40",
-    ),
+    )
+    .by("mov es, "),
     crash(
         "divide",
         "a division by zero",
         "kernel::crash::divide",
         "vector 0",
-    ),
-    crash("undefined", "ud2", "kernel::crash::undefined", "vector 6"),
+    )
+    .by("div e"),
+    crash("undefined", "ud2", "kernel::crash::undefined", "vector 6").by("ud2"),
     crash(
         "double-fault",
         "an exception could not be delivered: the stack at 0xffff_c900_0000_0010 ",
         "kernel::crash::push_at",
         "CR2 is in the guard page of kernel stack 0",
-    ),
+    )
+    .by("push 0x0"),
     Crash {
         // Where exactly the last page ends is the compiler's business.
         through: "kernel::crash::overflow",
@@ -263,6 +280,7 @@ fn check(row: &Crash, report: &[String], base: u64, named: &mut Named) -> Result
     }
     ensure!(has(row.through), "no {:?}", row.through);
     ensure!(has("next: "), "no hint");
+    instruction(row, report)?;
     let mut lines = report.iter().map(String::as_str).peekable();
     let (mut in_backtrace, mut is_interrupted) = (false, true);
     let mut calls = 0;
@@ -299,6 +317,24 @@ fn check(row: &Crash, report: &[String], base: u64, named: &mut Named) -> Result
         }
     }
     ensure!(calls > 0, "no backtrace");
+    Ok(())
+}
+
+/// The instruction at RIP is shown, with its address and its bytes.
+fn instruction(row: &Crash, report: &[String]) -> Result<()> {
+    let after = |lead: &str| report.iter().find_map(|line| line.strip_prefix(lead));
+    let rip = after("RIP ").and_then(|rest| rest.split(' ').next());
+    let rip = rip.context("no RIP")?;
+    // Where RIP is in no code, or in the panic's own, nothing is promised.
+    if row.at.is_empty() {
+        return Ok(());
+    }
+    let line = after("=> ").context("no instruction")?;
+    let (at, rest) = line.split_once(' ').context("no address")?;
+    ensure!(at == rip, "{line}");
+    let (bytes, code) = rest.split_once(' ').context("no bytes")?;
+    ensure!(u128::from_str_radix(bytes, 16).is_ok(), "{line}");
+    ensure!(code.trim_start().starts_with(row.code), "{line}");
     Ok(())
 }
 

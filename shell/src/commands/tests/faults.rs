@@ -1,8 +1,10 @@
 //! `faults` and `fault`.
 
+use machine::{Code, Paging, PhysAddr, Simulated, VirtAddr};
+
 use super::{failed, ok};
-use crate::Shell;
-use crate::testing::{Machine, Scripted, output};
+use crate::testing::{Machine, Names, Scripted, output};
+use crate::{FaultRecord, Shell};
 
 #[test]
 fn faults_are_listed_with_their_causes() {
@@ -31,8 +33,8 @@ RDX 0x0000_0000_0000_0000 RSI 0x0000_0000_0000_0000 RDI 0xffff_8000_0000_1000
 RBP 0x0000_0000_0000_0000 R8  0x0000_0000_0000_0000 R9  0x0000_0000_0000_0000
 R10 0x0000_0000_0000_0000 R11 0x0000_0000_0000_0000 R12 0x0000_0000_0000_0000
 R13 0x0000_0000_0000_0000 R14 0x0000_0000_0000_0000 R15 0x0000_0000_0000_0000
-code at RIP: c6 00 01
-regions: RDI physmap
+=> 0x0000_0000_0040_0123 c60001               mov byte [rax], 0x1
+RDI -> physmap + 0x1000
 PML4 0x0000_0030_2000 [  0] 0000000000106007 urwx
 PDPT 0x0000_0010_6000 [  0] 0000000000107007 urwx
 PD   0x0000_0010_7000 [  2] 0000000000108007 urwx
@@ -63,7 +65,7 @@ fn raw(_seq: u64, step: usize) -> String {
 /// The table that it references.
 fn table(seq: u64, step: usize) -> String {
     let raw = u64::from_str_radix(&raw(seq, step), 16).expect("hex");
-    machine::PhysAddr(raw & 0x000f_ffff_ffff_f000).to_string()
+    PhysAddr(raw & 0x000f_ffff_ffff_f000).to_string()
 }
 
 #[test]
@@ -85,6 +87,93 @@ fn recursion_interruptions_and_the_guard_page_are_told() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
+}
+
+/// The report of fault 3, changed like this, on a machine with names.
+fn changed(change: impl Fn(&mut FaultRecord)) -> String {
+    let mut machine = Machine::full();
+    machine.symbols = Some(Names::new());
+    let faults = machine.faults.as_mut().expect("it has some");
+    change(faults.0.first_mut().expect("it has some"));
+    output(&mut machine, "fault 3").0
+}
+
+#[test]
+fn registers_say_what_they_point_at_and_only_if_that_is_known() {
+    let text = changed(|record| {
+        record.name = "hello".try_into().expect("it fits");
+        record.registers.rip = 0x40_0012;
+        // CALL to `stop`, MOV RDX to a variable; the rest is half an instruction.
+        record.code = Code::new(&[
+            0xe8, 0x69, 0, 0, 0, 0x48, 0x89, 0x15, 0x62, 0x10, 0, 0, 0x48, 0x89,
+        ]);
+        record.registers.rax = 0x40_0084;
+        record.registers.rbx = 0x40_1084;
+        record.registers.rcx = 0x60_0f00;
+        record.registers.rdx = 0x60_0f00;
+        record.registers.rsi = 0x5f_fff8;
+        record.registers.rdi = 0xffff_8000_0000_1004;
+        record.registers.r8 = 0xffff_8000_0f00_0000;
+        record.registers.r9 = 7;
+    });
+    let wanted = "\
+=> 0x0000_0000_0040_0012 e869000000           call 0x0000_0000_0040_0080  <hello::stop>
+   0x0000_0000_0040_0017 48891562100000       mov qword [rip + 0x1062], rdx ; 0x0000_0000_0040_1080  <kernel::COUNT>
+CR2 -> hello::main
+RAX -> hello::stop+0x4
+RBX -> kernel::COUNT+0x4
+RCX RDX -> stack of the program, 0x100 below its top
+RSI -> guard page of stack of the program
+RDI -> kernel::go+0x4 (physmap)
+R8 -> physmap + 0xf000000
+PML4 ";
+    assert!(text.contains(wanted), "{text}");
+}
+
+#[test]
+fn a_null_pointer_and_an_address_that_is_not_canonical_are_those_that_were_used() {
+    let null = |record: &mut FaultRecord| {
+        record.registers.cr2 = 0x18;
+        record.registers.rax = 0;
+        record.registers.rcx = 2;
+        // MOV RAX, [RAX + RCX * 8 + 8].
+        record.code = Code::new(&[0x48, 0x8b, 0x44, 0xc8, 0x08]);
+        // Its PML4 has nothing in any entry.
+        let root = PhysAddr(0x1000);
+        let paging = Paging::four_level(40);
+        let mut memory = Simulated::new(paging, root);
+        let walk = machine::walk(&mut memory, &paging, root, VirtAddr(0x18));
+        record.walk = Some(walk);
+    };
+    let text = changed(null);
+    assert!(text.contains("through a null pointer, 0x18"), "{text}");
+    // RBX is 0, too, and has nothing to do with it.
+    assert!(
+        text.contains("\nRAX -> null\nRCX -> null + 0x2\nRDI "),
+        "{text}"
+    );
+    let text = changed(|record| {
+        record.vector = 13;
+        record.error = 0;
+        record.walk = None;
+        record.registers.rcx = 1 << 63;
+        record.registers.rdx = 1 << 63;
+        // MOV AL, [RCX].
+        record.code = Code::new(&[0x8a, 0x01]);
+    });
+    assert!(text.contains("\nRCX -> not canonical\nRDI "), "{text}");
+}
+
+#[test]
+fn what_is_no_instruction_is_shown_as_bytes() {
+    let text = changed(|record| record.code = Code::new(&[0x06, 0x0f]));
+    assert!(text.contains("\ncode at RIP: 06 0f\n"), "{text}");
+    assert!(!text.contains("=>"), "{text}");
+    let text = changed(|record| record.code = Code::default());
+    assert!(
+        !text.contains("code at RIP") && !text.contains("=>"),
+        "{text}"
+    );
 }
 
 #[test]

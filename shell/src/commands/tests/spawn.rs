@@ -1,7 +1,7 @@
 //! `programs`, `spawn` in the foreground, `iretq`.
 
 use super::{failed, ok};
-use crate::testing::{Machine, Scripted, output};
+use crate::testing::{Machine, Names, Scripted, output};
 use crate::{Key, ProcessError, Processes as _, Shell, Status};
 
 /// What a line prints, and the terminal and the machine as they are then.
@@ -40,6 +40,25 @@ fn a_process_in_the_foreground_shows_what_it_writes_and_is_gone() {
         "one word|two|&|three\n"
     );
     assert_eq!(ok("spawn echo"), "\n");
+}
+
+#[test]
+fn one_that_faults_says_where_in_its_source() {
+    let mut machine = Machine::full();
+    machine.symbols = Some(Names::new());
+    let place = ", in faulter::main+0x3c at /ringwalk/kernel/src/go.rs:14:5\n";
+    for line in ["spawn faulter", "spawn faulter &; wait 2"] {
+        let (text, _) = output(&mut machine, line);
+        assert!(text.ends_with(&format!("{DIED}{place}")), "{text}");
+    }
+    let (text, _) = output(&mut machine, "spawn faulter &; wait 3 --json");
+    assert!(text.contains(r#""place":"faulter::main+0x3c at"#), "{text}");
+    // Nobody knows the address, or the program.
+    let (text, _) = output(
+        &mut machine,
+        "spawn seven; iretq faulter rip=0x10 unchecked",
+    );
+    assert!(!text.contains(", in "), "{text}");
 }
 
 #[test]
