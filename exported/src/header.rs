@@ -1,7 +1,7 @@
 //! Where everything is: a page that is found by itself, and what it leads to.
 
-use crate::Name;
 use crate::record::records;
+use crate::{Name, TrapFrame};
 
 /// What a [`Beacon`] begins with: `ringwalk exports`, as two little-endian words.
 pub const MAGIC: [u64; 2] = [
@@ -84,15 +84,14 @@ records! {
         count: u64,
     }
 
-    /// The stop that the kernel's own debugger shows: the words of its trap frame, and what belongs
-    /// to them.
+    /// The stop that the kernel's own debugger shows: its trap frame, and what belongs to it.
     Stop {
         /// Whether there is one.
         is_stopped: u64,
         /// The process.
         pid: u64,
-        /// From R15 to SS, as the entry path pushes them.
-        frame: [u64; 22],
+        /// What the entry path pushed.
+        frame: TrapFrame,
         /// CR2 then.
         cr2: u64,
         /// CR3 then.

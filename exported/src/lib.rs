@@ -22,6 +22,7 @@ mod process;
 mod record;
 mod region;
 mod snapshot;
+mod trap;
 
 pub use event::EventRecord;
 pub use fault::{CALLS, Fault, IST_NAMES, Step};
@@ -34,3 +35,4 @@ pub use process::{Exit, Process, Stack, StackSlot, State};
 pub use record::Record;
 pub use region::{Holds, Region};
 pub use snapshot::{Snapshot, SnapshotTable};
+pub use trap::TrapFrame;

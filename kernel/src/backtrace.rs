@@ -3,11 +3,11 @@
 //!
 //! Nothing here allocates or takes a lock that waits.
 
+use exported::TrapFrame;
 use machine::PhysAddr;
 use shell::Backtrace;
-use unwinder::{Images, Walk};
+use unwinder::{Images, Registers, Walk};
 
-use crate::arch::entry::TrapFrame;
 use crate::memory::physmap::LiveMemory;
 use crate::{image, process, target};
 
@@ -17,6 +17,8 @@ pub(crate) fn of_trap(frame: &TrapFrame, root: PhysAddr) -> Backtrace {
         kernel: image::unwind_tables(),
         program: process::unwind_tables(),
     };
-    let walk = Walk::new(images, frame.unwound(), true);
+    // The walk asks for none that a trap does not save.
+    let saved = frame.registers(machine::Registers::default());
+    let walk = Walk::new(images, Registers::of(&saved), true);
     Backtrace::follow(walk, &mut LiveMemory, &target::paging(), root)
 }

@@ -6,13 +6,12 @@
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use exported::Range;
+use exported::{Range, TrapFrame};
 use heapless::String;
 use machine::{VirtAddr, vectors};
 use shell::StopReason;
 
 use crate::arch::cpu;
-use crate::arch::entry::TrapFrame;
 use crate::console::emergency;
 use crate::debugger;
 use crate::lock::Lock;

@@ -5,11 +5,11 @@
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use exported::Range;
+use exported::{Range, TrapFrame};
 use machine::{Raised, VirtAddr, vectors};
 
 use crate::arch::descriptors::SYSTEM_CALL;
-use crate::arch::entry::{STOP, SYSTEM_CALL_BY_SYSCALL, TrapFrame};
+use crate::arch::entry::{STOP, SYSTEM_CALL_BY_SYSCALL};
 use crate::arch::{attempt, cpu};
 use crate::console::emergency;
 use crate::debugger::{self, Why};
@@ -188,7 +188,7 @@ fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
     let cr3 = master::come_home();
     let mut out = emergency();
     let depth = fatal::begin(&Mishap {
-        frame: frame.clone(),
+        frame: *frame,
         cr2,
         cr3,
         what: What::Fault(vector),

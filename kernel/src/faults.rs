@@ -6,13 +6,12 @@
 
 use core::fmt;
 
-use exported::{Fault, List, Range, Record as _};
+use exported::{Fault, List, Range, Record as _, TrapFrame};
 use heapless::String;
 use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
 
-use crate::arch::cpu;
-use crate::arch::entry::TrapFrame;
+use crate::arch::{cpu, snapshot};
 use crate::lock::Lock;
 use crate::memory::physmap::LiveMemory;
 use crate::memory::{layout, master, stacks};
@@ -107,7 +106,7 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
     let registers = Registers {
         cr2,
         cr3,
-        ..frame.registers()
+        ..frame.registers(snapshot::registers())
     };
     let root = PhysAddr(registers.cr3);
     let paging = target::paging();

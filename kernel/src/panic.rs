@@ -5,7 +5,6 @@ use core::panic::PanicInfo;
 
 use heapless::String;
 
-use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, snapshot};
 use crate::console::emergency;
 use crate::debugger::{self, Why};
@@ -16,7 +15,7 @@ use crate::memory::master;
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let _ = cpu::interrupts_off();
-    let frame = TrapFrame::of(&snapshot::here());
+    let frame = snapshot::here();
     let mut out = emergency();
     if debugger::is_possible() {
         let _ = write!(out, "\nnote: the debugger panicked: {}", info.message());
@@ -26,7 +25,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     // The message comes after it: making text of it may panic, too.
     let cr3 = master::come_home();
     let depth = fatal::begin(&Mishap {
-        frame: frame.clone(),
+        frame,
         cr2: cpu::cr2(),
         cr3,
         what: What::Panic(place(info)),

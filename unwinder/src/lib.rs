@@ -19,7 +19,7 @@ mod step;
 mod walk;
 
 pub use image::{Image, ImageError};
-pub use registers::{RIP, Registers};
+pub use registers::Registers;
 pub use step::{Caller, Stop, by_frame_pointer, by_tables};
 pub use walk::{Images, Visit, Walk};
 

@@ -1,7 +1,7 @@
 //! The registers a walk up the stack carries along, as far as they are known.
 
 /// The number that DWARF gives the return address, and here RIP (psABI, figure 3.36).
-pub const RIP: usize = 16;
+pub(crate) const RIP: usize = 16;
 /// Those of two registers the walk itself asks for.
 pub(crate) const RBP: usize = 6;
 pub(crate) const RSP: usize = 7;
@@ -22,6 +22,15 @@ impl Registers {
         }
         registers.set(RIP, Some(rip));
         registers
+    }
+
+    /// The general registers among these.
+    pub fn of(all: &machine::Registers) -> Registers {
+        let order = [
+            all.rax, all.rdx, all.rcx, all.rbx, all.rsi, all.rdi, all.rbp, all.rsp, all.r8, all.r9,
+            all.r10, all.r11, all.r12, all.r13, all.r14, all.r15,
+        ];
+        Registers::new(order, all.rip)
     }
 
     /// What a thread that has called somebody has saved: RBX, RBP, R12, R13, R14, R15, and where it

@@ -260,7 +260,7 @@ impl Cpu for Outside {
                 cr2: self.stop.cr2,
                 cr3: self.stop.cr3,
                 dr6: self.stop.dr6,
-                ..processes::with_frame(now, &self.stop.frame)
+                ..self.stop.frame.registers(now)
             },
         }
     }

@@ -1,6 +1,6 @@
 //! Processes, from outside.
 
-use exported::{Process, Record as _, State};
+use exported::{Process, Record as _, State, TrapFrame};
 use machine::transition::Need;
 use machine::{PhysAddr, Registers, VirtAddr};
 use shell::{
@@ -8,67 +8,6 @@ use shell::{
 };
 
 use super::Outside;
-
-/// The words of a trap frame, as the entry path pushes them.
-type Frame = [u64; 22];
-
-/// Registers as the entry path pushed them, over others.
-pub(super) fn with_frame(others: Registers, frame: &Frame) -> Registers {
-    let low = |value: u64| (value & 0xffff) as u16;
-    let [
-        r15,
-        r14,
-        r13,
-        r12,
-        r11,
-        r10,
-        r9,
-        r8,
-        rdi,
-        rsi,
-        rbp,
-        rest @ ..,
-    ] = *frame;
-    let [
-        rbx,
-        rdx,
-        rcx,
-        rax,
-        _vector,
-        _error,
-        rip,
-        cs,
-        rflags,
-        rsp,
-        ss,
-    ] = rest;
-    Registers {
-        r15,
-        r14,
-        r13,
-        r12,
-        r11,
-        r10,
-        r9,
-        r8,
-        rdi,
-        rsi,
-        rbp,
-        rbx,
-        rdx,
-        rcx,
-        rax,
-        rip,
-        cs: low(cs),
-        rflags,
-        rsp,
-        ss: low(ss),
-        ..others
-    }
-}
-
-/// Where CS is in a frame.
-const CS: usize = 18;
 
 impl Outside {
     pub(super) fn read_processes(&mut self) {
@@ -108,15 +47,16 @@ impl Outside {
     fn saved(&self, process: &Process) -> Registers {
         let now = self.registers.unwrap_or_default();
         let stop = &self.stop;
-        let stopped_cs = stop.frame.get(CS).copied().unwrap_or(0);
-        if stop.is_stopped != 0 && stop.pid == u64::from(process.pid) && stopped_cs & 3 == 3 {
-            return with_frame(now, &stop.frame);
+        let is_its = stop.is_stopped != 0 && stop.pid == u64::from(process.pid);
+        if is_its && stop.frame.is_from_user() {
+            return stop.frame.registers(now);
         }
         if now.cs & 3 == 3 && self.current() == Some(process.pid) {
             return now;
         }
-        let at = process.stack.top.wrapping_sub(Frame::BYTES as u64);
-        with_frame(now, &self.record(at).unwrap_or([0; 22]))
+        let at = process.stack.top.wrapping_sub(TrapFrame::BYTES as u64);
+        let frame: TrapFrame = self.record(at).unwrap_or_default();
+        frame.registers(now)
     }
 
     /// The process that runs; 0 for the kernel's own thread.

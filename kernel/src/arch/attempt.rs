@@ -17,12 +17,12 @@
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use exported::TrapFrame;
 use machine::{Access, AccessKind, Controls, PhysAddr, VirtAddr};
 use shell::Outcome;
 use x86_64::registers::control::{Cr0, Cr4, Efer};
 
 use super::descriptors::{self, KERNEL_CODE, KERNEL_DATA, SYSTEM_CALL, USER_CODE, USER_DATA};
-use super::entry::TrapFrame;
 use super::{cpu, features};
 use crate::memory::scratch::Scratch;
 

@@ -17,11 +17,6 @@ pub(crate) fn interrupts_off() -> bool {
     were_on
 }
 
-/// The flags.
-pub(crate) fn rflags() -> u64 {
-    x86_64::registers::rflags::read_raw()
-}
-
 /// Whether maskable interrupts are taken.
 pub(crate) fn interrupts_are_on() -> bool {
     x86_64::instructions::interrupts::are_enabled()

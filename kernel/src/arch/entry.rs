@@ -14,38 +14,9 @@
 
 use core::arch::global_asm;
 
-use machine::Registers;
+use exported::TrapFrame;
 
-use super::{cpu, descriptors, snapshot};
-
-/// The registers at the moment of a trap, as they lie on the stack.
-#[repr(C)]
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TrapFrame {
-    pub(crate) r15: u64,
-    pub(crate) r14: u64,
-    pub(crate) r13: u64,
-    pub(crate) r12: u64,
-    pub(crate) r11: u64,
-    pub(crate) r10: u64,
-    pub(crate) r9: u64,
-    pub(crate) r8: u64,
-    pub(crate) rdi: u64,
-    pub(crate) rsi: u64,
-    pub(crate) rbp: u64,
-    pub(crate) rbx: u64,
-    pub(crate) rdx: u64,
-    pub(crate) rcx: u64,
-    pub(crate) rax: u64,
-    pub(crate) vector: u64,
-    /// Zero where the vector has none.
-    pub(crate) error: u64,
-    pub(crate) rip: u64,
-    pub(crate) cs: u64,
-    pub(crate) rflags: u64,
-    pub(crate) rsp: u64,
-    pub(crate) ss: u64,
-}
+use super::descriptors;
 
 global_asm!(
     r#"
@@ -373,168 +344,15 @@ unsafe extern "C" {
 /// What stands where the vector does when the entry was by SYSCALL.
 pub(crate) const SYSTEM_CALL_BY_SYSCALL: u64 = 0x100;
 
-impl TrapFrame {
-    /// The state a process starts with: RIP, RSP, interrupts on, and nothing else.
-    pub(crate) fn for_user(rip: u64, rsp: u64) -> TrapFrame {
-        TrapFrame {
-            rip,
-            rsp,
-            cs: u64::from(descriptors::USER_CODE),
-            ss: u64::from(descriptors::USER_DATA),
-            rflags: 0x202,
-            ..TrapFrame::default()
-        }
-    }
-
-    /// Its words as they lie in memory, lowest address first.
-    pub(crate) fn words(&self) -> [u64; size_of::<TrapFrame>() / 8] {
-        let TrapFrame {
-            r15,
-            r14,
-            r13,
-            r12,
-            r11,
-            r10,
-            r9,
-            r8,
-            rdi,
-            rsi,
-            rbp,
-            rbx,
-            rdx,
-            rcx,
-            rax,
-            vector,
-            error,
-            rip,
-            cs,
-            rflags,
-            rsp,
-            ss,
-        } = *self;
-        [
-            r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error,
-            rip, cs, rflags, rsp, ss,
-        ]
-    }
-
-    /// The state of kernel code that runs, by its registers as far as they are known.
-    pub(crate) fn of(registers: &unwinder::Registers) -> TrapFrame {
-        // By their DWARF numbers.
-        let get = |number| registers.get(number).unwrap_or(0);
-        TrapFrame {
-            rax: get(0),
-            rdx: get(1),
-            rcx: get(2),
-            rbx: get(3),
-            rsi: get(4),
-            rdi: get(5),
-            rbp: get(6),
-            rsp: get(7),
-            r8: get(8),
-            r9: get(9),
-            r10: get(10),
-            r11: get(11),
-            r12: get(12),
-            r13: get(13),
-            r14: get(14),
-            r15: get(15),
-            rip: get(unwinder::RIP),
-            cs: u64::from(descriptors::KERNEL_CODE),
-            ss: u64::from(descriptors::KERNEL_DATA),
-            rflags: cpu::rflags(),
-            ..TrapFrame::default()
-        }
-    }
-
-    /// A frame from its words as they lie in memory, lowest address first.
-    pub(crate) fn from_words(words: [u64; size_of::<TrapFrame>() / 8]) -> TrapFrame {
-        let [
-            r15,
-            r14,
-            r13,
-            r12,
-            r11,
-            r10,
-            r9,
-            r8,
-            rdi,
-            rsi,
-            rbp,
-            rbx,
-            rdx,
-            rcx,
-            rax,
-            rest @ ..,
-        ] = words;
-        let [vector, error, rip, cs, rflags, rsp, ss] = rest;
-        TrapFrame {
-            r15,
-            r14,
-            r13,
-            r12,
-            r11,
-            r10,
-            r9,
-            r8,
-            rdi,
-            rsi,
-            rbp,
-            rbx,
-            rdx,
-            rcx,
-            rax,
-            vector,
-            error,
-            rip,
-            cs,
-            rflags,
-            rsp,
-            ss,
-        }
-    }
-
-    /// The interrupted code's registers; those that a trap does not save are what they are now.
-    pub(crate) fn registers(&self) -> Registers {
-        // The upper bits of a pushed selector mean nothing.
-        let low = |value: u64| (value & 0xffff) as u16;
-        Registers {
-            rax: self.rax,
-            rbx: self.rbx,
-            rcx: self.rcx,
-            rdx: self.rdx,
-            rsi: self.rsi,
-            rdi: self.rdi,
-            rbp: self.rbp,
-            rsp: self.rsp,
-            r8: self.r8,
-            r9: self.r9,
-            r10: self.r10,
-            r11: self.r11,
-            r12: self.r12,
-            r13: self.r13,
-            r14: self.r14,
-            r15: self.r15,
-            rip: self.rip,
-            rflags: self.rflags,
-            cs: low(self.cs),
-            ss: low(self.ss),
-            ..snapshot::registers()
-        }
-    }
-
-    /// The general registers by their DWARF numbers, to walk up the stack from.
-    pub(crate) fn unwound(&self) -> unwinder::Registers {
-        let order = [
-            self.rax, self.rdx, self.rcx, self.rbx, self.rsi, self.rdi, self.rbp, self.rsp,
-            self.r8, self.r9, self.r10, self.r11, self.r12, self.r13, self.r14, self.r15,
-        ];
-        unwinder::Registers::new(order, self.rip)
-    }
-
-    /// Whether the trap came from ring 3, by the CS that the CPU pushed.
-    pub(crate) fn is_from_user(&self) -> bool {
-        self.cs & 3 == 3
+/// The state a process starts with: RIP, RSP, interrupts on, and nothing else.
+pub(crate) fn frame_for_user(rip: u64, rsp: u64) -> TrapFrame {
+    TrapFrame {
+        rip,
+        rsp,
+        cs: u64::from(descriptors::USER_CODE),
+        ss: u64::from(descriptors::USER_DATA),
+        rflags: 0x202,
+        ..TrapFrame::default()
     }
 }
 

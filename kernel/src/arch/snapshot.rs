@@ -5,10 +5,11 @@
 
 use core::arch::{asm, global_asm};
 
+use exported::TrapFrame;
 use machine::{Registers, TablePointer};
 use x86_64::registers::debug;
 
-use super::cpu;
+use super::{cpu, descriptors};
 
 /// General registers in the order the assembly stores them.
 #[repr(C)]
@@ -71,37 +72,44 @@ unsafe extern "C" {
     fn ringwalk_capture(to: *mut General);
 }
 
-/// The general registers where this is called, to walk up the stack from: RIP is in the caller,
-/// so its frame still stands while the walk goes on.
+impl General {
+    fn registers(&self) -> Registers {
+        Registers {
+            rax: self.rax,
+            rbx: self.rbx,
+            rcx: self.rcx,
+            rdx: self.rdx,
+            rsi: self.rsi,
+            rdi: self.rdi,
+            rbp: self.rbp,
+            rsp: self.rsp,
+            r8: self.r8,
+            r9: self.r9,
+            r10: self.r10,
+            r11: self.r11,
+            r12: self.r12,
+            r13: self.r13,
+            r14: self.r14,
+            r15: self.r15,
+            rip: self.rip,
+            rflags: self.rflags,
+            ..Registers::default()
+        }
+    }
+}
+
+/// The state of the kernel code that calls this, as a trap would have saved it: RIP is in the
+/// caller, so its frame still stands while somebody walks up the stack.
 #[inline(always)]
-pub(crate) fn here() -> unwinder::Registers {
+pub(crate) fn here() -> TrapFrame {
     let mut general = General::default();
     // SAFETY: the assembly writes the 18 words of `General` (the layout is C's) and returns.
     unsafe { ringwalk_capture(&raw mut general) };
-    let General {
-        rax,
-        rbx,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        rbp,
-        rsp,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-        rip,
-        ..
-    } = general;
-    let order = [
-        rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15,
-    ];
-    unwinder::Registers::new(order, rip)
+    TrapFrame::of(&Registers {
+        cs: descriptors::KERNEL_CODE,
+        ss: descriptors::KERNEL_DATA,
+        ..general.registers()
+    })
 }
 
 /// Everything `machine::Registers` has a place for.
@@ -110,27 +118,7 @@ pub(crate) fn registers() -> Registers {
     let mut general = General::default();
     // SAFETY: the assembly writes the 18 words of `General` (the layout is C's) and returns.
     unsafe { ringwalk_capture(&raw mut general) };
-    let mut out = Registers {
-        rax: general.rax,
-        rbx: general.rbx,
-        rcx: general.rcx,
-        rdx: general.rdx,
-        rsi: general.rsi,
-        rdi: general.rdi,
-        rbp: general.rbp,
-        rsp: general.rsp,
-        r8: general.r8,
-        r9: general.r9,
-        r10: general.r10,
-        r11: general.r11,
-        r12: general.r12,
-        r13: general.r13,
-        r14: general.r14,
-        r15: general.r15,
-        rip: general.rip,
-        rflags: general.rflags,
-        ..Registers::default()
-    };
+    let mut out = general.registers();
     segments(&mut out);
     control(&mut out);
     debug_registers(&mut out);

@@ -10,7 +10,8 @@
 
 use core::arch::global_asm;
 
-use super::entry::TrapFrame;
+use exported::TrapFrame;
+
 use crate::memory::stacks::Stack;
 
 global_asm!(
@@ -75,7 +76,7 @@ pub(crate) fn prepare(stack: Stack, frame: &TrapFrame) -> u64 {
     let to = core::ptr::with_exposed_provenance_mut::<TrapFrame>(at as usize);
     // SAFETY: the stack is mapped, nobody uses it yet, and the frame fits its top; `top` is a
     // multiple of 4096 and the frame's size one of 16, so it is aligned.
-    unsafe { to.write(frame.clone()) };
+    unsafe { to.write(*frame) };
     let words: [u64; 7] = [0, 0, 0, 0, 0, 0, &raw const ringwalk_first_return as u64];
     let rsp = at - size_of_val(&words) as u64;
     let to = core::ptr::with_exposed_provenance_mut::<[u64; 7]>(rsp as usize);

@@ -6,6 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use exported::TrapFrame;
 use machine::vectors;
 use shell::{Moment, StopReason};
 
@@ -14,7 +15,7 @@ use super::single_step::{RF, own_tf};
 use super::stop::stop;
 use super::{abort, is_running, recover};
 use crate::arch::descriptors::{KERNEL_CODE, KERNEL_DATA, SYSTEM_CALL};
-use crate::arch::entry::{self, TrapFrame};
+use crate::arch::entry;
 use crate::boot::CLEARED_BY_SYSCALL;
 use crate::process::{self, current_pid};
 
@@ -60,7 +61,7 @@ fn stop_at_entry(frame: &mut TrapFrame, vector: u8, is_syscall: bool) {
             own_tf(&mut frame.r11);
         }
     }
-    let mut at = frame.clone();
+    let mut at = *frame;
     at.cs = u64::from(KERNEL_CODE);
     if is_syscall {
         at.rip = entry::system_call_entry();
@@ -104,7 +105,7 @@ fn leave_not(frame: &mut TrapFrame) {
         process::give_up(ends);
     }
     if ARMED.fetch_and(!BREAK_IN, Ordering::Relaxed) & BREAK_IN != 0 {
-        stop(frame.clone(), 0, StopReason::BreakIn);
+        stop(*frame, 0, StopReason::BreakIn);
     }
 }
 

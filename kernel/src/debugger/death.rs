@@ -6,11 +6,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use exported::TrapFrame;
 use shell::{CrashKind, StopReason};
 
 use super::request::{Request, ask, serve};
 use super::{DEBUGGER_RSP, WORLD, WORLD_RSP, is_running, recover, stop};
-use crate::arch::entry::TrapFrame;
 use crate::arch::switch;
 use crate::memory::stacks::Stack;
 use crate::{fatal, process};
@@ -32,7 +32,7 @@ pub(crate) fn can_look() -> bool {
 /// Stops the world for good, in this state.
 pub(crate) fn die(frame: &TrapFrame, cr3: u64, reason: StopReason) -> ! {
     IS_DEAD.store(true, Ordering::Relaxed);
-    stop::stop_in(cr3, frame.clone(), 0, reason)
+    stop::stop_in(cr3, *frame, 0, reason)
 }
 
 /// Crashes the kernel's own thread. In a dead kernel it is begun again, for that alone.

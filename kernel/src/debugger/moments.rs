@@ -6,12 +6,13 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use exported::TrapFrame;
 use shell::{Moment, Pid, StopReason};
 
 use super::is_running;
 use super::single_step::unstep;
 use super::stop::stop;
-use crate::arch::entry::{self, TrapFrame};
+use crate::arch::entry;
 
 /// Bits of [`ARMED`] beside those of [`Moment`].
 pub(super) const STEP: u32 = 1 << 31;
@@ -63,7 +64,7 @@ pub(crate) fn stop_asked_for(frame: &mut TrapFrame) {
     let moment = Moment::from_number(moment as u8);
     unstep(frame);
     stop(
-        frame.clone(),
+        *frame,
         0,
         moment.map_or(StopReason::Step, |moment| StopReason::Moment {
             moment,

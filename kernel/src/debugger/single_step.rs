@@ -2,11 +2,11 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use exported::TrapFrame;
 use machine::VirtAddr;
 
 use super::moments::{ARMED, STEP};
 use crate::arch::cpu;
-use crate::arch::entry::TrapFrame;
 use crate::memory::physmap::LiveMemory;
 use crate::target;
 

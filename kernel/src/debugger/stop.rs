@@ -8,6 +8,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use exported::TrapFrame;
 use machine::VirtAddr;
 use shell::{Before, DebugError, Pid, StopReason};
 
@@ -15,8 +16,7 @@ use super::moments::{ARMED, STEP};
 use super::single_step::{self, RF};
 use super::view::export;
 use super::{DEBUGGER_RSP, RUNS, away, breakpoints, request, switch_to_debugger};
-use crate::arch::entry::{self, TrapFrame};
-use crate::arch::{cpu, user};
+use crate::arch::{cpu, entry, user};
 use crate::devices::timer;
 use crate::lock::Lock;
 use crate::memory::master;
@@ -91,7 +91,7 @@ pub(super) fn go(step: bool) -> Result<bool, DebugError> {
     let stopped = STOPPED.lock().take().ok_or(DebugError::NotStopped)?;
     IS_STOPPED.store(false, Ordering::Relaxed);
     export(None);
-    let mut frame = stopped.frame.clone();
+    let mut frame = stopped.frame;
     // A breakpoint on the instruction that comes next has been seen.
     if breakpoints::is_on(frame.rip) {
         frame.rflags |= RF;

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
+use exported::TrapFrame;
 use shell::StopReason;
 
 use super::moments::{ARMED, STEP};
@@ -9,7 +10,7 @@ use super::single_step::{TF, unstep};
 use super::stop::{self, stop};
 use super::{breakpoints, is_running};
 use crate::arch::debug;
-use crate::arch::entry::{self, TrapFrame};
+use crate::arch::entry;
 use crate::memory::stacks;
 
 /// DR6: a single step.
@@ -44,7 +45,7 @@ pub(crate) fn debug_exception(frame: &mut TrapFrame) -> bool {
         0 => StopReason::Step,
         slots => StopReason::Breakpoint { slots },
     };
-    stop(frame.clone(), dr6, reason)
+    stop(*frame, dr6, reason)
 }
 
 /// An NMI. False if nothing is stopped by it.
@@ -59,7 +60,7 @@ pub(crate) fn nmi(frame: &mut TrapFrame) -> bool {
         return false;
     }
     unstep(frame);
-    stop(frame.clone(), 0, StopReason::Nmi)
+    stop(*frame, 0, StopReason::Nmi)
 }
 
 /// A fault of the IRETQ with which the world was let go: false if it was another one.

@@ -1,12 +1,12 @@
 //! The stopped thread as it is shown, and changed.
 
-use exported::Record as _;
+use exported::{Record as _, TrapFrame};
 use machine::Registers;
 use shell::{DebugError, Pid, Stop};
 
 use super::breakpoints;
 use super::stop::{STOPPED, Stopped, is_stopped};
-use crate::arch::entry::TrapFrame;
+use crate::arch::snapshot;
 use crate::lock::Lock;
 
 /// The same, for whoever looks from outside.
@@ -23,7 +23,7 @@ pub(super) fn export(stopped: Option<&Stopped>) {
         Some(stopped) => exported::Stop {
             is_stopped: 1,
             pid: stopped.pid.into(),
-            frame: stopped.frame.words(),
+            frame: stopped.frame,
             cr2: stopped.cr2,
             cr3: stopped.cr3,
             dr6: stopped.dr6,
@@ -61,7 +61,7 @@ pub(crate) fn stopped_in_ring_3(pid: Pid) -> Option<TrapFrame> {
     }
     let stopped = STOPPED.lock();
     let stopped = stopped.as_ref()?;
-    (stopped.pid == pid && stopped.frame.is_from_user()).then(|| stopped.frame.clone())
+    (stopped.pid == pid && stopped.frame.is_from_user()).then_some(stopped.frame)
 }
 
 fn registers(stopped: &Stopped) -> Registers {
@@ -71,7 +71,7 @@ fn registers(stopped: &Stopped) -> Registers {
         dr6: stopped.dr6,
         dr7: breakpoints::control(),
         // The debugger uses no other register that this thread has.
-        ..stopped.frame.registers()
+        ..stopped.frame.registers(snapshot::registers())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the shell may ask about processes.
 
+use exported::{Record as _, TrapFrame};
 use heapless::{String, Vec};
 use machine::transition::Need;
 use machine::{PhysAddr, Raised, Registers, VirtAddr};
@@ -8,8 +9,7 @@ use shell::{
 };
 
 use super::{KERNEL, MOST_ARGUMENTS, NOBODY, Process, State, needs, ramdisk, spoil, table};
-use crate::arch::cpu;
-use crate::arch::entry::TrapFrame;
+use crate::arch::{cpu, snapshot};
 use crate::debugger::{self, Answer, Request, ask};
 use crate::memory::master;
 use crate::memory::physmap::LiveMemory;
@@ -116,7 +116,7 @@ impl Processes for LiveProcesses {
             fs_base,
             gs_base,
             cr3: root.0,
-            ..frame.registers()
+            ..frame.registers(snapshot::registers())
         })
     }
 
@@ -234,18 +234,17 @@ pub(super) fn saved_frame(process: &Process) -> TrapFrame {
     if let Some(frame) = debugger::stopped_in_ring_3(process.pid) {
         return frame;
     }
-    const WORDS: usize = size_of::<TrapFrame>() / 8;
-    let mut words = [0u64; WORDS];
     let Some(root) = master::root() else {
         return TrapFrame::default();
     };
-    let start = process.stack.top - size_of::<TrapFrame>() as u64;
-    for (index, word) in (0u64..).zip(&mut words) {
-        let mut bytes = [0; 8];
+    let mut bytes = [0; TrapFrame::BYTES];
+    let start = process.stack.top - TrapFrame::BYTES as u64;
+    for (index, word) in (0u64..).zip(bytes.as_chunks_mut::<8>().0) {
+        let mut read = [0; 8];
         let va = VirtAddr(start + index * 8);
-        if machine::read_virt(&mut LiveMemory, &target::paging(), root, va, &mut bytes).is_ok() {
-            *word = u64::from_le_bytes(bytes);
+        if machine::read_virt(&mut LiveMemory, &target::paging(), root, va, &mut read).is_ok() {
+            *word = read;
         }
     }
-    TrapFrame::from_words(words)
+    TrapFrame::from_bytes(&bytes).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
 //! The end of a process: by itself, by a fault, or by somebody else's hand.
 
+use exported::TrapFrame;
 use machine::{VirtAddr, vectors};
 use shell::{Exit, Moment, ProcessError};
 
 use super::{NOBODY, State, abi, current_pid, schedule, table};
 use crate::arch::cpu;
-use crate::arch::entry::TrapFrame;
 use crate::debugger;
 use crate::events::{self, Kind};
 use crate::faults;

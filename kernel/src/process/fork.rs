@@ -1,10 +1,10 @@
 //! `fork`: a second process that is the first, but for what it is told.
 
+use exported::TrapFrame;
 use shell::ProcessError;
 
 use super::space::SpaceError;
 use super::{current_pid, spawn, table};
-use crate::arch::entry::TrapFrame;
 use crate::events::Kind;
 use crate::memory::master;
 
@@ -28,7 +28,7 @@ pub(super) fn fork(frame: &TrapFrame) -> Result<u32, ProcessError> {
         process.user.save();
         (copy?, process.user.clone(), process.name, process.next_map)
     };
-    let mut child = frame.clone();
+    let mut child = *frame;
     child.rax = 0;
     spawn::finish(
         space,

@@ -3,12 +3,13 @@
 //! A bad frame would fault in ring 0, at an instruction that is hard to look at; so it is
 //! refused here, and the process dies of the fault that the CPU would have raised.
 
+use exported::TrapFrame;
 use shell::{Exit, Moment, Start};
 
 use super::space::USER_END;
 use super::{KERNEL, current_pid, exit, table};
 use crate::arch::descriptors::{USER_CODE, USER_DATA};
-use crate::arch::entry::{self, TrapFrame};
+use crate::arch::entry;
 use crate::debugger;
 use crate::events::{self, Kind};
 

@@ -5,14 +5,13 @@
 
 use core::sync::atomic::AtomicU32;
 
-use exported::{Kernel, MOST_NEEDS, Range, Switch};
+use exported::{Kernel, MOST_NEEDS, Range, Switch, TrapFrame};
 use heapless::Vec;
 use machine::transition::Need;
 use machine::{PhysMemory, VirtAddr};
 use shell::Rsp0;
 
 use super::{MOST, Process, Table, schedule, table};
-use crate::arch::entry::TrapFrame;
 use crate::arch::{cpu, descriptors, entry, snapshot, switch};
 use crate::memory::physmap::{self, LiveMemory};
 use crate::memory::{layout, stacks};

@@ -5,14 +5,14 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use exported::Name;
+use exported::{Name, TrapFrame};
 use heapless::Vec;
 use shell::{ProcessError, Start};
 
 use super::elf::{self, LoadError};
 use super::space::{Space, SpaceError};
 use super::{INPUT, OUTPUT, Process, State, abi, ramdisk, table, user_memory};
-use crate::arch::entry::TrapFrame;
+use crate::arch::entry::frame_for_user;
 use crate::arch::switch;
 use crate::arch::user::UserState;
 use crate::events::{self, Kind};
@@ -59,7 +59,7 @@ pub(crate) fn spawn(parent: u32, name: &str, arguments: &[u8]) -> Result<u32, Pr
             return Err(why);
         }
     };
-    let frame = TrapFrame::for_user(entry.0, rsp);
+    let frame = frame_for_user(entry.0, rsp);
     finish(
         space,
         parent,

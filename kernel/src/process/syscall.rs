@@ -2,13 +2,13 @@
 //!
 //! Numbers, pointers and lengths come from programs and are believed in nothing.
 
+use exported::TrapFrame;
 use shell::{Exit, ProcessError};
 
 use super::abi::{self, EBADF, ECHILD, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSYS, ESRCH};
 use super::spawn::{self, FIRST_MAP, MOST_ARGUMENTS};
 use super::user_memory::{check_in, copy_in, copy_out, prepare_out};
 use super::{State, current_pid, exit, fork, schedule, table};
-use crate::arch::entry::TrapFrame;
 use crate::devices::timer;
 use crate::events::{self, Kind};
 use crate::memory::layout::PAGE;

@@ -24,8 +24,9 @@ impl Threads for LiveProcesses {
                 match process.state {
                     State::Running | State::Dead(_) => return None,
                     _ if process.is_new => {
+                        let saved = saved_frame(process).registers(Default::default());
                         return Some(Resting {
-                            registers: saved_frame(process).unwound(),
+                            registers: Registers::of(&saved),
                             is_interrupted: true,
                         });
                     }

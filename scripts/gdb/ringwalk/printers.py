@@ -185,7 +185,7 @@ PRINTERS = (
     ("Entry", r"^machine::entry::Entry$", Entry),
     ("Rights", r"^machine::rights::Rights$", Rights),
     ("Registers", r"^machine::registers::Registers$", Registers),
-    ("TrapFrame", r"^kernel::arch::entry::TrapFrame$", TrapFrame),
+    ("TrapFrame", r"^exported::trap::TrapFrame$", TrapFrame),
     ("Process", r"^(kernel|exported)::process::Process$", Process),
     ("Stack", r"^exported::process::Stack$", Stack),
     ("Name", r"^exported::name::Name$", Name),

@@ -123,7 +123,7 @@ fn one(context: &mut Context<'_>, pid: Pid) -> Result<(), Error> {
     let (resting, root) = match stopped(context).filter(|stopped| stopped.0 == pid) {
         Some((_, registers)) => (
             Resting {
-                registers: unwound(&registers),
+                registers: unwinder::Registers::of(&registers),
                 is_interrupted: true,
             },
             PhysAddr(registers.cr3),
@@ -206,13 +206,4 @@ fn images(symbols: &mut dyn Symbols, pid: Pid) -> Images<'_> {
         kernel: symbols.kernel().ok(),
         program: program.flatten(),
     }
-}
-
-/// The general registers by their DWARF numbers.
-pub(super) fn unwound(all: &Registers) -> unwinder::Registers {
-    let order = [
-        all.rax, all.rdx, all.rcx, all.rbx, all.rsi, all.rdi, all.rbp, all.rsp, all.r8, all.r9,
-        all.r10, all.r11, all.r12, all.r13, all.r14, all.r15,
-    ];
-    unwinder::Registers::new(order, all.rip)
 }

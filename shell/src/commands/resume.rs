@@ -1,9 +1,9 @@
 //! `continue`, `until` and `finish`: go on, to the next stop, to an address, to the caller.
 
 use machine::{PhysAddr, VirtAddr};
-use unwinder::{Stop, Walk};
+use unwinder::{Registers, Stop, Walk};
 
-use super::bt::{threads, unwound};
+use super::bt::threads;
 use super::wait::EXIT;
 use crate::Error;
 use crate::backtrace::stack_words;
@@ -76,7 +76,7 @@ fn run_finish(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Erro
 fn caller(context: &mut Context<'_>) -> Result<(u64, u64), Error> {
     let stop = context.stop()?;
     let tables = threads(context)?.unwind_tables(stop.pid);
-    let mut walk = Walk::new(tables, unwound(&stop.registers), true);
+    let mut walk = Walk::new(tables, Registers::of(&stop.registers), true);
     let paging = context.target.paging();
     let root = PhysAddr(stop.registers.cr3);
     let mut read = stack_words(context.target.memory(), &paging, root);

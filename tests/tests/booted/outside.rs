@@ -229,7 +229,7 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         "rw symbols none".to_owned(),
         format!("info line *{}", rip.replace('_', "")),
         format!("print *({record} as *mut kernel::process::Process)"),
-        format!("print *({frame} as *mut kernel::arch::entry::TrapFrame)"),
+        format!("print *({frame} as *mut exported::trap::TrapFrame)"),
         format!("print *({record} as *mut machine::address::VirtAddr)"),
         format!("print *({record} as *mut machine::address::PhysAddr)"),
         "complete rw walk 0x401000 ".to_owned(),

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const USER_CODE: u64 = 0x23;
 /// The last words of a `canary` that found nothing wrong.
 const UNHARMED: &str = "with FS and GS bases, every register as it was";
-/// The frame on the kernel's stack (`TrapFrame` in the kernel's entry path), in words.
+/// The frame on the kernel's stack (`exported::TrapFrame`), in words.
 const FRAME_CS: usize = 18;
 /// The frame of the CPU alone: RIP, CS, RFLAGS, RSP, SS.
 const BARE_CS: usize = 1;
