@@ -201,17 +201,34 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The registers: those saved of the process in focus, or of a target that has some.
+    /// The registers: those of the process in focus, or of a target that has some.
     pub(crate) fn registers(&mut self) -> Result<Registers, Error> {
-        if let Some(pid) = self.focus {
-            process::alive(self.target, pid)?;
-            let registers = self.processes()?.registers(pid);
-            return registers.ok_or(Error::Said("the registers of the process are not known"));
+        match self.focus {
+            Some(pid) => self.registers_of(pid),
+            None => self.processor(),
         }
-        self.target
-            .cpu()
-            .map(Cpu::registers)
-            .ok_or(Error::Lacks("registers"))
+    }
+
+    /// The registers of a thread: where it is stopped, or else those with which it goes on in ring 3.
+    pub(crate) fn registers_of(&mut self, pid: Pid) -> Result<Registers, Error> {
+        let stop = self.target.debugger().and_then(|debugger| debugger.stop());
+        match (pid, stop) {
+            (_, Some(stop)) if stop.pid == pid => Ok(stop.registers),
+            (0, Some(_)) => Err(Error::Said(
+                "the kernel's own thread waits, and has kept only what `bt 0` goes by",
+            )),
+            (0, None) => self.processor(),
+            _ => {
+                process::alive(self.target, pid)?;
+                let registers = self.processes()?.registers(pid);
+                registers.ok_or(Error::Said("the registers of the process are not known"))
+            }
+        }
+    }
+
+    fn processor(&mut self) -> Result<Registers, Error> {
+        let cpu = self.target.cpu();
+        cpu.map(Cpu::registers).ok_or(Error::Lacks("registers"))
     }
 
     /// The root that CR3 names.

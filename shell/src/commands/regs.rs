@@ -12,11 +12,12 @@ use crate::record::{Row, hex, text};
 pub(super) const COMMAND: Command = Command {
     name: "regs",
     group: Group::Processor,
-    usage: "",
+    usage: "[pid]",
     summary: "show the general registers",
-    help: "Shows the general registers, the segment selectors and bases, RFLAGS with the names of the bits that are set, and RIP. Each is a number in expressions: `$rax`, `$cs`, `$rflags.if`.",
+    help: "Shows the general registers, the segment selectors and bases, RFLAGS with the names of the bits that are set, and RIP: of what is stopped, or the processor's; with a pid, of that process where it is stopped, or else those with which it goes on in ring 3 (where it waits in the kernel, `bt` shows). Each is a number in expressions: `$rax`, `$cs`, `$rflags.if`; `in PID` makes them those of a process.",
     examples: &[
         ("regs", "all of them"),
+        ("regs 3", "of a process that waits"),
         ("assert $rflags.if == 1", "are interrupts on?"),
     ],
     rows: &[Row {
@@ -45,8 +46,15 @@ const GENERAL: [[&str; 2]; 8] = [
 ];
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let pid = match args.peek() {
+        Some(_) => Some(args.pid(context)?),
+        None => None,
+    };
     args.done()?;
-    let regs = context.registers()?;
+    let regs = match pid {
+        Some(pid) => context.registers_of(pid)?,
+        None => context.registers()?,
+    };
     if context.out.is_json() {
         return records(context, &regs);
     }
