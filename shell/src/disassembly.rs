@@ -7,11 +7,26 @@ use machine::VirtAddr;
 use yaxpeax_arch::LengthedInstruction as _;
 use yaxpeax_x86::long_mode::{InstDecoder, Instruction, Opcode, Operand, RegSpec};
 
-use crate::record::Record;
+use crate::record::{Field, Record, hex, text};
 use crate::virt::Virt;
 
 /// No instruction is longer.
 pub(crate) const LONGEST: usize = 15;
+
+/// The field for an instruction's bytes.
+pub(crate) const BYTES: Field = text("bytes", "the instruction, as it stands in memory").or_null();
+/// The field for its text.
+pub(crate) const INSTRUCTION: Field = text(
+    "instruction",
+    "the same as text; none if it is no instruction",
+)
+.or_null();
+/// The field for where it leads.
+pub(crate) const LEADS_TO: Field = hex(
+    "leads_to",
+    "where it jumps, or what it means relative to RIP",
+)
+.or_null();
 
 /// What stands at an address.
 #[derive(Clone, Debug)]
@@ -140,14 +155,15 @@ impl Line {
         self.target().or_else(|| self.relative())
     }
 
-    /// Adds the fields of an instruction to a record: `at`, `bytes`, `instruction`, `leads_to`.
+    /// Adds the fields of an instruction to a record: `at`, and those of [`BYTES`], [`INSTRUCTION`]
+    /// and [`LEADS_TO`].
     pub(crate) fn fields<'o>(&self, record: Record<'o>) -> Record<'o> {
         let bytes = self.is_readable().then(|| self.hex());
         record
             .hex("at", self.at)
-            .maybe_text("bytes", bytes)
-            .maybe_text("instruction", self.instruction.map(|_| Text(self)))
-            .hex("leads_to", self.leads_to())
+            .maybe_text(BYTES.name, bytes)
+            .maybe_text(INSTRUCTION.name, self.instruction.map(|_| Text(self)))
+            .hex(LEADS_TO.name, self.leads_to())
     }
 
     /// Its bytes in hex, in the order in which they stand.

@@ -6,7 +6,7 @@ use heapless::String;
 use machine::{PhysAddr, VirtAddr};
 
 use crate::command::{Context, State};
-use crate::disassembly::Line;
+use crate::disassembly::{BYTES, INSTRUCTION, LEADS_TO, Line};
 use crate::names::image_at;
 use crate::output::Output;
 use crate::record::{Row, hex, number, text};
@@ -93,14 +93,10 @@ pub(crate) const STOP: Row = Row {
         hex("cr3", "CR3"),
         number("ring_before", "the ring where it was let go, if it was").or_null(),
         hex("cr3_before", "CR3 there").or_null(),
-        hex("at", "RIP"),
-        text("bytes", "the next instruction, as it stands in memory").or_null(),
-        text("instruction", "the same as text").or_null(),
-        hex(
-            "leads_to",
-            "where it jumps, or what it means relative to RIP",
-        )
-        .or_null(),
+        hex("at", "RIP, where the next instruction is"),
+        BYTES,
+        INSTRUCTION,
+        LEADS_TO,
         text("symbol", "the name of the place").or_null(),
     ],
 };

@@ -6,7 +6,7 @@ use machine::VirtAddr;
 
 use crate::Error;
 use crate::command::{Args, Command, Context, Group};
-use crate::disassembly::Line;
+use crate::disassembly::{BYTES, INSTRUCTION, LEADS_TO, Line};
 use crate::record::{Row, flag, hex, text};
 use crate::stop::{called, symbol};
 use crate::virt::Virt;
@@ -28,13 +28,9 @@ pub(super) const COMMAND: Command = Command {
         about: "what stands at an address",
         fields: &[
             hex("at", "its address"),
-            text("bytes", "as it stands in memory").or_null(),
-            text("instruction", "as text; none if it is no instruction").or_null(),
-            hex(
-                "leads_to",
-                "where it jumps, or what it means relative to RIP",
-            )
-            .or_null(),
+            BYTES,
+            INSTRUCTION,
+            LEADS_TO,
             text("symbol", "the name of the place").or_null(),
             flag("is_next", "whether RIP is there"),
         ],

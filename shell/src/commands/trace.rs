@@ -6,7 +6,7 @@ use machine::{Registers, VirtAddr};
 
 use super::wait::EXIT;
 use crate::command::{Args, Command, Context, Group};
-use crate::disassembly::Line;
+use crate::disassembly::{BYTES, INSTRUCTION, LEADS_TO, Line};
 use crate::foreground::OUTPUT;
 use crate::going::{self, finish};
 use crate::record::{Row, hex, number, text};
@@ -27,13 +27,9 @@ pub(super) const COMMAND: Command = Command {
             about: "an instruction that was executed",
             fields: &[
                 hex("at", "its address"),
-                text("bytes", "as it stands in memory").or_null(),
-                text("instruction", "as text; none if it is no instruction").or_null(),
-                hex(
-                    "leads_to",
-                    "where it jumps, or what it means relative to RIP",
-                )
-                .or_null(),
+                BYTES,
+                INSTRUCTION,
+                LEADS_TO,
                 number(
                     "changed",
                     "how many registers it changed; their rows follow",
