@@ -152,19 +152,24 @@ impl Default for Shell {
 }
 
 impl Session {
-    /// Runs what is set for what happened while nobody's command ran.
-    fn see_to_reactions(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
+    /// What the first command of a line has to work with.
+    fn context<'a>(&'a mut self, target: &'a mut dyn Target, out: Output<'a>) -> Context<'a> {
         let Session { history, state } = self;
-        let mut context = Context {
+        Context {
             target,
-            out: Output::new(terminal, Mode::Plain, Room::default()),
+            out,
             state,
             history,
             depth: 0,
             focus: None,
             blamed: None,
-        };
-        context.see_to_reactions();
+        }
+    }
+
+    /// Runs what is set for what happened while nobody's command ran.
+    fn see_to_reactions(&mut self, target: &mut dyn Target, terminal: &mut dyn Terminal) {
+        let out = Output::new(terminal, Mode::Plain, Room::default());
+        self.context(target, out).see_to_reactions();
     }
 
     /// Says that everything was stopped while nobody's command ran.
@@ -172,16 +177,8 @@ impl Session {
         if !stop::is_stopped(target) {
             return;
         }
-        let Session { history, state } = self;
-        let mut context = Context {
-            target,
-            out: Output::new(terminal, Mode::Plain, Room::default()),
-            state,
-            history,
-            depth: 0,
-            focus: None,
-            blamed: None,
-        };
+        let out = Output::new(terminal, Mode::Plain, Room::default());
+        let mut context = self.context(target, out);
         if heed(&mut context) != Ok(Went::Stopped) {
             return;
         }
@@ -197,17 +194,8 @@ impl Session {
         target: &'a mut dyn Target,
         out: Output<'a>,
     ) -> Status {
-        let Session { history, state } = self;
-        let framed = state.framed;
-        let mut context = Context {
-            target,
-            out,
-            state,
-            history,
-            depth: 0,
-            focus: None,
-            blamed: None,
-        };
+        let framed = self.state.framed;
+        let mut context = self.context(target, out);
         if framed {
             context.state.seq = context.state.seq.wrapping_add(1);
             context.state.frame_is_open = true;
