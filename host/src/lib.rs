@@ -10,12 +10,15 @@ mod conversation;
 mod damage;
 mod dump;
 mod find;
+mod framed;
 mod memory;
 mod monitor;
 mod options;
 mod outside;
 mod run;
 mod source;
+
+pub use framed::Framed;
 
 /// Does what a command line asks for; whether all of it went well. What cannot be looked at is an
 /// error, a command that fails is not.

@@ -1,13 +1,12 @@
 //! Running commands, and showing what they print.
 
-use std::collections::VecDeque;
 use std::io::{BufRead as _, Write as _};
 
 use shell::framing::Line;
-use shell::{Key, Shell, Sink, Terminal};
 
 use crate::conversation::Conversation;
 use crate::dump::Dump;
+use crate::framed::Framed;
 use crate::memory::Memory;
 use crate::options::{From, HELP, Options};
 use crate::outside::Outside;
@@ -60,30 +59,14 @@ fn converse(commands: &[String]) -> bool {
 /// A kernel, and a shell that looks at it.
 pub(crate) struct Session {
     kernel: Outside,
-    shell: Box<Shell>,
-    wire: Wire,
+    shell: Framed,
 }
 
 impl Session {
     pub(crate) fn new(source: Box<dyn Source>) -> anyhow::Result<Session> {
-        let kernel = Outside::look(Memory::new(source))?;
-        let mut shell = Box::new(Shell::new());
-        shell.lend(Box::leak(vec![0; ROOM].into_boxed_slice()));
-        let mut session = Session {
-            kernel,
-            shell,
-            wire: Wire::default(),
-        };
-        session.send("framing on");
-        Ok(session)
-    }
-
-    fn send(&mut self, line: &str) -> String {
-        self.wire.sent.clear();
-        let keys = line.chars().map(Key::Char).chain([Key::Enter]);
-        self.wire.keys.extend(keys);
-        self.shell.run(&mut self.kernel, &mut self.wire);
-        std::mem::take(&mut self.wire.sent)
+        let mut kernel = Outside::look(Memory::new(source))?;
+        let shell = Framed::new(&mut kernel, ROOM);
+        Ok(Session { kernel, shell })
     }
 
     /// Runs each line, also behind one that failed; whether all went well.
@@ -105,7 +88,8 @@ impl Session {
             }
         };
         let mut is_well = true;
-        for framed in self.send(&line).lines().map(Line::parse) {
+        let sent = self.shell.send(&mut self.kernel, &line);
+        for framed in sent.lines().map(Line::parse) {
             match framed {
                 Line::Output(text) => out(text),
                 Line::Error(text) => {
@@ -127,30 +111,3 @@ impl Session {
 
 /// What filters of pipes may use: as much as the kernel's have.
 const ROOM: usize = 517 << 10;
-
-/// Keys in, text out.
-#[derive(Default)]
-struct Wire {
-    keys: VecDeque<Key>,
-    sent: String,
-}
-
-impl Terminal for Wire {
-    fn key(&mut self) -> Option<Key> {
-        self.keys.pop_front()
-    }
-
-    fn write(&mut self, sink: Sink, text: &str) {
-        if matches!(sink, Sink::All | Sink::Wire) {
-            self.sent.push_str(text);
-        }
-    }
-
-    fn interrupted(&mut self) -> bool {
-        false
-    }
-
-    fn size(&self) -> (u16, u16) {
-        (80, 24)
-    }
-}

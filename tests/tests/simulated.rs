@@ -2,74 +2,32 @@
 //!
 //! The lines go through the whole shell with framing on, as they would over a wire.
 
-use std::collections::VecDeque;
-
 use anyhow::{Result, bail};
+use host::Framed;
 use libtest_mimic::{Arguments, Failed, Trial};
 use shell::framing::Line;
-use shell::{Key, Shell, Sink, Terminal};
 use tests::sample::Sample;
 use tests::transcript::{self, Answers};
 
-/// A wire without a kernel: keys in, what was sent out.
-#[derive(Default)]
-struct Wire {
-    keys: VecDeque<Key>,
-    sent: String,
-}
-
-impl Terminal for Wire {
-    fn key(&mut self) -> Option<Key> {
-        self.keys.pop_front()
-    }
-
-    fn write(&mut self, sink: Sink, text: &str) {
-        if matches!(sink, Sink::All | Sink::Wire) {
-            self.sent.push_str(text);
-        }
-    }
-
-    fn interrupted(&mut self) -> bool {
-        false
-    }
-
-    fn size(&self) -> (u16, u16) {
-        (80, 24)
-    }
-}
+/// What filters of pipes may use.
+const ROOM: usize = 64 << 10;
 
 struct Simulated {
-    shell: Box<Shell>,
     target: Sample,
-    wire: Wire,
+    shell: Framed,
 }
 
 impl Simulated {
     fn new() -> Self {
-        let mut simulated = Simulated {
-            shell: Box::new(Shell::new()),
-            target: Sample::new(),
-            wire: Wire::default(),
-        };
-        let scratch = vec![0; 64 << 10].into_boxed_slice();
-        simulated.shell.lend(Box::leak(scratch));
-        simulated.send("framing on");
-        simulated
-    }
-
-    fn send(&mut self, line: &str) -> String {
-        self.wire.sent.clear();
-        self.wire
-            .keys
-            .extend(line.chars().map(Key::Char).chain([Key::Enter]));
-        self.shell.run(&mut self.target, &mut self.wire);
-        std::mem::take(&mut self.wire.sent)
+        let mut target = Sample::new();
+        let shell = Framed::new(&mut target, ROOM);
+        Simulated { target, shell }
     }
 }
 
 impl Answers for Simulated {
     fn answer(&mut self, line: &str) -> Result<Vec<String>> {
-        let sent = self.send(line);
+        let sent = self.shell.send(&mut self.target, line);
         let mut lines = sent.lines().map(Line::parse);
         match lines.next() {
             Some(Line::Begin { command, .. }) if command == line => {}
