@@ -227,6 +227,10 @@ impl fmt::Display for Text<'_> {
         let Some(instruction) = self.0.instruction else {
             return Ok(());
         };
+        // The decoder takes PAUSE for the NOP that it was before it had a name.
+        if matches!(self.0.bytes, [0xf3, 0x90, ..]) {
+            return f.write_str("pause");
+        }
         if let Some(target) = self.0.target() {
             let mut text = String::<96>::new();
             let _ = write!(text, "{instruction}");
@@ -266,6 +270,12 @@ mod tests {
         assert!(!line(0, &[0x50]).addresses_with("rax"));
         // Of half an instruction nothing is known.
         assert!(!line(0, &[0x48, 0x8b, 0x40]).addresses_with("rax"));
+    }
+
+    #[test]
+    fn pause_has_its_name() {
+        assert!(line(0, &[0xf3, 0x90]).to_string().ends_with(" pause"));
+        assert!(line(0, &[0x90]).to_string().ends_with(" nop"));
     }
 
     #[test]

@@ -222,6 +222,10 @@ fn main() -> Result<()> {
             ("e28_hostile_pointers", entry::e28),
             ("memory_until_there_is_none", entry::exhaustion),
             (
+                "a_loop_of_pause_is_stepped",
+                stops::a_loop_of_pause_is_stepped,
+            ),
+            (
                 "every_stage_can_be_given_up",
                 stops::every_stage_can_be_given_up,
             ),

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tests::deviations::STEP_OVER_PAUSE;
 use tests::leaf::hex;
 use tests::remote::{Register, Remote};
 use xtask::built::Built;
@@ -163,6 +164,31 @@ fn follow(remote: &mut Remote, start: u64) -> Result<Vec<At>> {
     }
     remote.go()?;
     Ok(way)
+}
+
+/// A loop of PAUSE and JMP, stepped: by the architecture each is a step of its own.
+pub(crate) fn a_loop_of_pause_is_stepped(guest: &mut Guest) -> Result<()> {
+    const TURNS: usize = 20;
+    ok(guest, "spawn spinner --stop-at FirstUserInstruction")?;
+    let mut steps = 0;
+    while !ok(guest, "si")?.iter().any(|line| line.contains(" pause")) {
+        steps += 1;
+        ensure!(steps < 100, "no PAUSE in the first {steps} instructions");
+    }
+    let way = ok(guest, &format!("trace {}", 2 * TURNS))?;
+    // The banner ends what is traced.
+    let way: Vec<_> = way
+        .iter()
+        .take_while(|line| !line.starts_with("stop "))
+        .collect();
+    let count = |what: &str| way.iter().filter(|line| line.contains(what)).count();
+    match (count(" pause"), count(" jmp ")) {
+        (TURNS, TURNS) => {}
+        (pauses, 0) if pauses == 2 * TURNS => println!("excused by {}", STEP_OVER_PAUSE.id),
+        other => anyhow::bail!("PAUSE and JMP {other:?} times: {way:#?}"),
+    }
+    ok(guest, "abort")?;
+    Ok(())
 }
 
 /// A fault in the debugger itself: said, the command given up, and all is as before.
