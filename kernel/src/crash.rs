@@ -9,13 +9,17 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use shell::{Crash, CrashKind};
 
-use crate::arch::{cpu, descriptors};
+use crate::arch::{cpu, descriptors, features};
 use crate::memory::{frames, layout};
+use crate::process::acting::{self, Places};
 use crate::{console, debugger};
 
 /// An address in the upper half that nothing maps: the guard page of the first kernel stack.
 const UNMAPPED: u64 = layout::KERNEL_STACKS + 0x10;
 const NON_CANONICAL: u64 = 1 << 63;
+
+/// A selector of the LDT, of which there is none.
+const LOCAL: u16 = 0x14;
 
 /// What goes wrong at the next place that looks: see [`spring`].
 static TRAP: AtomicU8 = AtomicU8::new(0);
@@ -27,16 +31,23 @@ const NMI: u8 = 3;
 pub(crate) struct CrashKernel;
 
 impl Crash for CrashKernel {
-    fn crash(&mut self, kind: CrashKind) {
+    fn crash(&mut self, kind: CrashKind) -> Result<(), &'static str> {
+        let features = features::get();
         match kind {
+            CrashKind::Smap if !features.smap => return Err("this CPU has no SMAP"),
+            CrashKind::Smep if !features.smep => return Err("this CPU has no SMEP"),
             CrashKind::Debugger => store(UNMAPPED),
             kind => debugger::crash(kind),
         }
+        Ok(())
     }
 }
 
 /// Crashes the thread that runs.
 pub(crate) fn crash(kind: CrashKind) {
+    // What the one before did to tables.
+    descriptors::set_unused_gate(true);
+    acting::done();
     match kind {
         CrashKind::Panic => panic!("asked for by the command `crash panic`"),
         CrashKind::Index => index(black_box(7)),
@@ -53,8 +64,21 @@ pub(crate) fn crash(kind: CrashKind) {
         CrashKind::Execute => call(&raw const TRAP as u64),
         CrashKind::NullCall => call(0),
         CrashKind::NonCanonical => load(NON_CANONICAL),
+        CrashKind::Smap => load(places().data),
+        CrashKind::Smep => call(places().code),
+        CrashKind::Reserved => {
+            let at = places().unused;
+            acting::reserve();
+            load(at);
+        }
         CrashKind::Selector => selector(0x1230),
+        CrashKind::LocalSelector => selector(LOCAL),
         CrashKind::NotPresent => selector(descriptors::NOT_PRESENT_DATA),
+        CrashKind::StackSegment => stack_segment(descriptors::NOT_PRESENT_STACK),
+        CrashKind::Gate => {
+            descriptors::set_unused_gate(false);
+            interrupt();
+        }
         CrashKind::Divide => divide(),
         CrashKind::Undefined => undefined(),
         CrashKind::DoubleFault => push_at(UNMAPPED),
@@ -113,6 +137,14 @@ impl fmt::Display for Bomb {
     }
 }
 
+/// The kernel acts for a process, and this is where it can go wrong.
+fn places() -> Places {
+    match acting::act() {
+        Ok(places) => places,
+        Err(why) => panic!("there is no process to crash for: {why}"),
+    }
+}
+
 fn index(at: usize) {
     let few = [1_u64, 2, 3];
     #[expect(clippy::indexing_slicing, reason = "that is the point")]
@@ -156,6 +188,19 @@ fn call(address: u64) {
 fn selector(selector: u16) {
     // SAFETY: the CPU refuses the selector, and ES stays as it is.
     unsafe { asm!("mov es, {0:x}", in(reg) selector, options(nostack)) };
+}
+
+#[inline(never)]
+fn stack_segment(selector: u16) {
+    // SAFETY: the CPU refuses the segment, and SS stays as it is.
+    unsafe { asm!("mov ss, {0:x}", in(reg) selector, options(nostack)) };
+}
+
+/// Raises a vector whose gate is not present.
+#[inline(never)]
+fn interrupt() {
+    // SAFETY: the CPU finds no gate and raises #NP, which never returns here.
+    unsafe { asm!("int {}", const descriptors::UNUSED_VECTOR, options(nomem, nostack)) };
 }
 
 #[inline(never)]

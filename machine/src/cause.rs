@@ -178,9 +178,7 @@ pub fn cause(fault: &Fault<'_>) -> Cause {
             in_guard: fault.in_guard,
         },
         13 => protection(fault, user),
-        10..=12 if fault.error != 0 => {
-            Cause::Selector(SelectorError::decode(fault.vector, fault.error))
-        }
+        10..=12 if fault.error != 0 => Cause::Selector(fault.selector()),
         12 => Cause::General {
             register: fault.odd_register(&["rsp", "rbp"]),
         },
@@ -205,9 +203,8 @@ fn protection(fault: &Fault<'_>, user: bool) -> Cause {
             },
         };
     }
-    let named = SelectorError::decode(13, fault.error);
+    let named = fault.selector();
     match fault.code.software_interrupt() {
-        // By the instruction, not by the error code, of which one emulator makes n * 16 + 2.
         Some(vector) if user && named.table == SelectorTable::Idt => Cause::Gate { vector },
         _ => Cause::Selector(named),
     }
@@ -262,6 +259,19 @@ fn page_fault(fault: &Fault<'_>) -> Cause {
 }
 
 impl Fault<'_> {
+    /// What the error code names. The gate of `int n` by the instruction and not by the code, of which one
+    /// emulator makes n * 16 + 2.
+    fn selector(&self) -> SelectorError {
+        let named = SelectorError::decode(self.vector, self.error);
+        match self.code.software_interrupt() {
+            Some(vector) if named.table == SelectorTable::Idt && !named.external => SelectorError {
+                index: vector.into(),
+                ..named
+            },
+            _ => named,
+        }
+    }
+
     /// The first of these registers that holds no canonical address.
     fn odd_register(&self, names: &'static [&'static str]) -> Option<(&'static str, u64)> {
         /// Those an instruction can address with.

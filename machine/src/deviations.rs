@@ -44,11 +44,11 @@ pub const STACK_FAULT: Deviation = Deviation {
     what: "a stack access through a non-canonical RSP is #GP(0), not #SS(0)",
 };
 
-/// `int n` through a gate of DPL 0 pushes n*16+2 instead of n*8+2.
+/// `int n` through a gate of DPL 0, or through none, pushes n*16+2 instead of n*8+2.
 pub const INT_GATE_CODE: Deviation = Deviation {
     id: "D-12",
     who: TCG,
-    what: "the #GP of `int n` through a DPL-0 gate has the error code n*16+2, not n*8+2",
+    what: "the #GP of `int n` through a DPL-0 gate, and the #NP through an absent one, have the error code n*16+2, not n*8+2",
 };
 
 /// IRETQ takes a code segment with both L and D set.

@@ -221,10 +221,23 @@ pub(crate) fn look_up(record: &FaultRecord, target: &mut dyn Target) -> u64 {
     calls
 }
 
-/// What to type next. The tables of a program that has died are gone, so it is asked of events.
+/// The tables that were in use, as commands take them.
+struct Root<'a>(&'a FaultRecord);
+
+impl fmt::Display for Root<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.is_master, self.0.pid) {
+            (true, _) => f.write_str("master"),
+            (false, 0) => write!(f, "{}", self.0.root()),
+            (false, pid) => write!(f, "{pid}"),
+        }
+    }
+}
+
+/// What to type next. The tables of a program that has died of its fault are gone: it is asked of events.
 fn next(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result {
     write!(out, "next: ")?;
-    if record.pid != 0 {
+    if record.pid != 0 && record.registers.cs & 3 != 0 {
         return writeln!(out, "`events pid={} last=20`", record.pid);
     }
     let refused = match cause {
@@ -240,7 +253,8 @@ fn next(record: &FaultRecord, cause: &Cause, out: &mut dyn Write) -> fmt::Result
                 AccessKind::Execute => "x",
             };
             let who = if access.user { "user" } else { "kernel" };
-            writeln!(out, "`can {letter} {who} {at} master`, `walk {at} master`")
+            let root = Root(record);
+            writeln!(out, "`can {letter} {who} {at} {root}`, `walk {at} {root}`")
         }
         (None, Cause::StackUsedUp { .. } | Cause::Double { .. }) => {
             writeln!(out, "`stacks`, `events last=20`")

@@ -6,7 +6,9 @@ use std::vec::Vec;
 
 use machine::{End, Level, VirtAddr, VirtError};
 
-use crate::{Caller, Image, ImageError, Registers, Stop, by_frame_pointer, by_tables};
+use crate::{
+    Caller, Image, ImageError, Images, Registers, Stop, Walk, by_frame_pointer, by_tables,
+};
 
 /// Where the header of the tables is, and the one function they are about.
 const HEADER: u64 = 0x1000;
@@ -169,6 +171,30 @@ fn a_walk_ends_with_its_reason() {
         stop.to_string(),
         "the caller's stack would be at 0x0000_0000_0000_5010, which is not above"
     );
+}
+
+#[test]
+fn code_of_the_lower_half_on_a_stack_of_the_upper_half_has_been_called() {
+    // The same tables for both halves; the first word of the stack is a return address.
+    let bytes = tables(b"zR");
+    let program = Image::new(&bytes, HEADER, HEADER, 0).expect("an image");
+    let images = Images {
+        kernel: Some(image(&bytes)),
+        program: Some(program),
+    };
+    const STACK: u64 = 0xffff_c900_0000_8000;
+    let returns = BASE + FUNCTION + 2;
+    let words: BTreeMap<u64, u64> = [(STACK, returns), (0x8000, 0x77), (0x8008, 0xabc)].into();
+    let second = |rip, rsp| {
+        let mut read = |at: VirtAddr| words.get(&at.0).copied().ok_or(no_memory(at));
+        let mut walk = Walk::new(images.clone(), registers(rip, rsp, 0x77), true);
+        walk.next(&mut read)?;
+        walk.next(&mut read)?.registers.rip()
+    };
+    // By the tables, the word above it would be the one.
+    assert_eq!(second(FUNCTION + 1, STACK), Some(returns));
+    // A program on its own stack goes by them.
+    assert_eq!(second(FUNCTION + 1, 0x8000), Some(0xabc));
 }
 
 #[test]

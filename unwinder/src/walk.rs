@@ -96,7 +96,11 @@ impl<'a> Walk<'a> {
         rip: VirtAddr,
         read: &mut dyn FnMut(VirtAddr) -> Result<u64, VirtError>,
     ) -> Result<(), Stop> {
-        let by_tables = match self.images.at(rip.0) {
+        // On a stack of the kernel's, code of the lower half is what the kernel jumped to: its tables say
+        // nothing of how.
+        let rsp = self.registers.rsp().unwrap_or(0);
+        let is_astray = rip.0 >> 63 == 0 && rsp >> 63 != 0;
+        let by_tables = match self.images.at(rip.0).filter(|_| !is_astray) {
             Some(image) => by_tables(image, &self.registers, self.is_interrupted, read),
             None => Err(Stop::NoTable(rip)),
         };

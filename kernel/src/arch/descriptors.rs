@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0x00 null   0x08 kernel code   0x10 kernel data   0x18 user data   0x20 user code   0x28 TSS
-//!   0x38 user code, not present    0x40 user data, not present
+//!   0x38 user code, not present    0x40 user data, not present   0x48 kernel data, not present
 //! ```
 //!
 //! User data comes before user code because SYSRET takes SS = STAR[63:48]+8 and CS = +16.
@@ -92,12 +92,15 @@ impl Gate {
 struct OwnPage(TaskStateSegment);
 
 static GDT: Once<GlobalDescriptorTable<16>> = Once::new();
-/// The user's code and data segments with P clear: what `iretq` shows #NP with. They are used
-/// for nothing else.
+/// The user's code and data segments with P clear: what `iretq` shows #NP with; and the kernel's, with
+/// which `crash` shows #SS. They are used for nothing else.
 const ABSENT_CODE: u64 = 0x00af_7b00_0000_ffff;
 const ABSENT_DATA: u64 = 0x00cf_7300_0000_ffff;
+const ABSENT_STACK: u64 = 0x00cf_1300_0000_ffff;
 /// The selector of the second one.
 pub(crate) const NOT_PRESENT_DATA: u16 = 0x40;
+/// The selector of the third one.
+pub(crate) const NOT_PRESENT_STACK: u16 = 0x48;
 /// Alone on its page, so that one can try what comes when that is not mapped.
 static mut TSS: OwnPage = OwnPage(TaskStateSegment::new());
 static mut IDT: [Gate; 256] = [Gate::ABSENT; 256];
@@ -117,6 +120,7 @@ pub(crate) fn load() {
         gdt.append(tss_descriptor);
         gdt.append(Descriptor::UserSegment(ABSENT_CODE));
         gdt.append(Descriptor::UserSegment(ABSENT_DATA));
+        gdt.append(Descriptor::UserSegment(ABSENT_STACK));
         gdt
     });
     gdt.load();
@@ -194,13 +198,30 @@ pub(crate) fn rsp0() -> u64 {
     unsafe { ptr::read_unaligned(field) }.as_u64()
 }
 
+/// A vector that nothing raises, so that its gate may be absent.
+pub(crate) const UNUSED_VECTOR: u8 = 0x81;
+
+/// Says whether the gate of [`UNUSED_VECTOR`] is present.
+pub(crate) fn set_unused_gate(is_present: bool) {
+    const PRESENT: u8 = 1 << 7;
+    let mut gate = Gate::interrupt(entry::stub(UNUSED_VECTOR), 0, 0);
+    if !is_present {
+        gate.attributes &= !PRESENT;
+    }
+    write_gate(UNUSED_VECTOR, gate);
+}
+
 fn set_gate(vector: u8, ist: u8) {
     let dpl = if FROM_RING_3.contains(&vector) { 3 } else { 0 };
+    write_gate(vector, Gate::interrupt(entry::stub(vector), ist, dpl));
+}
+
+fn write_gate(vector: u8, new: Gate) {
     // `vector` is a u8, so the gate is one of the 256.
     let gate = (&raw mut IDT)
         .cast::<Gate>()
         .wrapping_add(usize::from(vector));
     // SAFETY: in bounds, and interrupts are off while gates change (callers' promise), so the
     // CPU does not read a half-written one.
-    unsafe { ptr::write_volatile(gate, Gate::interrupt(entry::stub(vector), ist, dpl)) };
+    unsafe { ptr::write_volatile(gate, new) };
 }

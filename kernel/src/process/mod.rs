@@ -5,6 +5,7 @@
 //! table below is only ever touched by one thread at a time, and its lock never waits.
 
 mod ability;
+pub(crate) mod acting;
 // The programs' own copy of the numbers: there is no other.
 #[path = "../../programs/src/abi.rs"]
 #[expect(

@@ -38,6 +38,11 @@ pub(crate) fn abandon() {
     CURRENT.store(KERNEL, Ordering::Relaxed);
 }
 
+/// The kernel's own thread acts for this process from now on.
+pub(super) fn act_for(pid: u32) {
+    CURRENT.store(pid, Ordering::Relaxed);
+}
+
 /// Called from the timer's interrupt when it came in ring 3.
 pub(crate) fn preempt() {
     {

@@ -283,6 +283,18 @@ fn protection_faults_name_the_instruction_the_gate_or_the_descriptor() {
         elsewhere(11, 0x20, &kernel(), &[]),
         "GDT entry 4 (selector 0x20) is not present"
     );
+    assert_eq!(
+        elsewhere(12, 0x48, &kernel(), &[]),
+        "GDT entry 9 (selector 0x48) is no usable stack segment"
+    );
+    // int 0x81: 0x81 * 8 + 2, and what an emulator makes of it. A code with EXT is another event's.
+    for error in [0x40a, 0x812] {
+        assert_eq!(
+            elsewhere(11, error, &kernel(), &[0xcd, 0x81]),
+            "IDT gate 0x81 (interrupt) is not present"
+        );
+    }
+    assert!(elsewhere(11, 0x103, &kernel(), &[0xcd, 0x81]).starts_with("IDT gate 0x20 "));
 }
 
 #[test]

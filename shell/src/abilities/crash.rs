@@ -4,7 +4,11 @@
 pub trait Crash {
     /// Crashes in this way. Returns only from what the target survives, and in a debugger that
     /// goes on when the target does not.
-    fn crash(&mut self, kind: CrashKind);
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, here: `this CPU has no SMAP`.
+    fn crash(&mut self, kind: CrashKind) -> Result<(), &'static str>;
 }
 
 macro_rules! kinds {
@@ -52,8 +56,14 @@ kinds! {
     Execute = "execute": "a call of data",
     NullCall = "null-call": "a call of a null pointer",
     NonCanonical = "non-canonical": "a read of an address that is not canonical",
+    Smap = "smap": "a read of a user page while RFLAGS.AC is clear",
+    Smep = "smep": "a call of code in a user page",
+    Reserved = "reserved": "a read by way of an entry with a reserved bit set",
     Selector = "selector": "the load of a selector beyond the GDT",
+    LocalSelector = "local-selector": "the load of a selector of the LDT, of which there is none",
     NotPresent = "not-present": "the load of a segment that is not present",
+    StackSegment = "stack-segment": "the load of a stack segment that is not present",
+    Gate = "gate": "an interrupt whose gate is not present",
     Divide = "divide": "a division by zero",
     Undefined = "undefined": "an undefined instruction",
     DoubleFault = "double-fault": "a push with RSP where nothing is mapped",

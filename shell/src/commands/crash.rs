@@ -14,7 +14,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Session,
     usage: "<kind>|list",
     summary: "fault on purpose and see the report",
-    help: "Makes the kernel itself do what it must not, and shows that it says so. `crash list` lists the kinds: panics, page faults, other exceptions, faults inside the report of another one, faults with locks held or without a heap. After all but `breakpoint` and `debugger` the kernel is dead: what it was doing stays as it is, the shell looks at it, and only `crash` can be done to it once more; `reboot` begins again. The name must be written out.",
+    help: "Makes the kernel itself do what it must not, and shows that it says so. `crash list` lists the kinds: panics, page faults, other exceptions, faults inside the report of another one, faults with locks held or without a heap. Those of SMAP and SMEP go wrong in the space of a process that is started for it. A stack at an address that is not canonical is not among them: QEMU raises #GP for it, not #SS (D-05). After all but `breakpoint` and `debugger` the kernel is dead: what it was doing stays as it is, the shell looks at it, and only `crash` can be done to it once more; `reboot` begins again. The name must be written out.",
     examples: &[
         (
             "crash page-fault",
@@ -47,8 +47,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         "a kind of crash; `crash list` lists them",
     ))?;
     let crash = context.target.crash().ok_or(Error::Lacks("way to crash"))?;
-    crash.crash(kind);
-    Ok(())
+    crash.crash(kind).map_err(Error::Said)
 }
 
 fn list(context: &mut Context<'_>) -> Result<(), Error> {

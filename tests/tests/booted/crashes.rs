@@ -55,7 +55,7 @@ impl Crash {
 }
 
 /// The causes by what each does, and the manuals; not by what the kernel said.
-const CRASHES: [Crash; 24] = [
+const CRASHES: [Crash; 30] = [
     crash(
         "panic",
         "panic: asked for by the command `crash panic`, at kernel/src/crash.rs:",
@@ -116,6 +116,51 @@ const CRASHES: [Crash; 24] = [
         "#GP general protection, vector 13, error code 0x0",
     )
     .by("mov r"),
+    crash(
+        "smap",
+        "the page is a user page, SMAP is on and AC is clear; in the kernel, for nothing (pid ",
+        "kernel::crash::load",
+        "#PF page fault, vector 14, error code 0x1",
+    )
+    .by("mov r"),
+    Crash {
+        through: "kernel::crash::call",
+        // SMEP alone: the page may be executed in ring 3.
+        ..crash(
+            "smep",
+            "kernel fetch at 0x0000_0000_0040_",
+            "_start",
+            "#PF page fault, vector 14, error code 0x11",
+        )
+    },
+    crash(
+        "reserved",
+        "PML4 entry 32 has reserved bits set, 0x80; in the kernel, for nothing (pid ",
+        "kernel::crash::load",
+        "0000000000000081 ",
+    )
+    .by("mov r"),
+    crash(
+        "local-selector",
+        "LDT entry 2 (selector 0x14) cannot be used here",
+        "kernel::crash::selector",
+        "#GP general protection, vector 13, error code 0x14",
+    )
+    .by("mov es, "),
+    crash(
+        "stack-segment",
+        "GDT entry 9 (selector 0x48) is no usable stack segment",
+        "kernel::crash::stack_segment",
+        "#SS stack-segment fault, vector 12, error code 0x48",
+    )
+    .by("mov ss, "),
+    crash(
+        "gate",
+        "IDT gate 0x81 (interrupt) is not present",
+        "kernel::crash::interrupt",
+        "#NP segment not present, vector 11, error code 0x",
+    )
+    .by("int 0x81"),
     crash(
         "selector",
         "GDT",

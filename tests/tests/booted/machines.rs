@@ -69,6 +69,11 @@ pub(crate) fn default_cpu(built: &Built, firmware: Firmware) -> Result<After> {
     ensure!(cpu.ends_with("NX WP on; off: SMEP SMAP UMIP"), "{cpu}");
     let reply = guest.command("assert $cr4.smep == 0; assert $cr0.wp == 1; walk $rip")?;
     ensure!(reply.is_ok(), "{reply:?}");
+    for name in ["smap", "smep"] {
+        let reply = guest.command(&format!("crash {name}"))?;
+        let wanted = format!("crash: this CPU has no {}", name.to_uppercase());
+        ensure!(reply.errors == [wanted], "{reply:?}");
+    }
     Ok(After::alive(guest))
 }
 
