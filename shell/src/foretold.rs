@@ -6,7 +6,9 @@ use machine::iret::{Frame, Outcome, Report, iret};
 use machine::{PhysAddr, Raised, Registers, Situation, VirtAddr};
 
 use crate::command::Context;
-use crate::{Error, EventKind, Exit, Pid};
+use crate::going;
+use crate::virt::Virt;
+use crate::{Error, EventKind, Exit, Pid, Stop};
 
 /// What is foretold, in one line without an end: the exception and where it comes, or where
 /// the frame leads.
@@ -62,6 +64,23 @@ pub(crate) fn frame_of(registers: &Registers) -> Frame {
         rsp: registers.rsp,
         ss: registers.ss.into(),
     }
+}
+
+/// The five words that IRETQ is about to take at a stop.
+pub(crate) fn frame_at(context: &mut Context<'_>, stop: &Stop) -> Result<Frame, Error> {
+    let mut virt = Virt::new(context.target, going::root(stop));
+    let mut words = [0; 5];
+    for (offset, word) in (0..).step_by(8).zip(&mut words) {
+        *word = virt.word(stop.registers.rsp, offset)?;
+    }
+    let [rip, cs, rflags, rsp, ss] = words;
+    Ok(Frame {
+        rip,
+        cs,
+        rflags,
+        rsp,
+        ss,
+    })
 }
 
 /// What the processor has, as it will be under the tables at `root`.

@@ -12,11 +12,13 @@ use machine::{
 };
 
 use crate::command::{Args, Context};
-use crate::foretold::{Foretold, foretell, frame_of, situation};
+use crate::foretold::{Foretold, foretell, frame_at, frame_of, situation};
+use crate::going;
 use crate::judged::Judged;
 use crate::output::Output;
 use crate::process;
 use crate::record::{Row, text};
+use crate::stop::next;
 use crate::{Error, Pid};
 
 pub(super) fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -25,7 +27,7 @@ pub(super) fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), 
         None => None,
     };
     let wanted = match (first, context.focus) {
-        (None, None) => return Err(Error::Missing("process or frame")),
+        (None, None) => Wanted::of_stop(context)?,
         (None, Some(pid)) => Wanted::of_process(context, pid)?,
         (Some(first), _) if args.peek().is_none() => {
             Wanted::of_process(context, process::pid(first)?)?
@@ -57,6 +59,24 @@ impl Wanted {
             frame: frame_of(&registers.ok_or(unknown)?),
             rsp0: info.kernel_stack.map(|(_, top)| top),
         })
+    }
+
+    /// Where everything is stopped: the frame that IRETQ is about to take, or that of the process.
+    fn of_stop(context: &mut Context<'_>) -> Result<Self, Error> {
+        let nobody = || Error::Missing("process or frame");
+        let stop = context.stop().map_err(|_| nobody())?;
+        let root = going::root(&stop);
+        match stop.pid {
+            _ if next(context.target, root, VirtAddr(stop.registers.rip)).is_iretq() => {
+                Ok(Wanted {
+                    root,
+                    frame: frame_at(context, &stop)?,
+                    rsp0: None,
+                })
+            }
+            0 => Err(nobody()),
+            pid => Wanted::of_process(context, pid),
+        }
     }
 
     fn typed(context: &mut Context<'_>, args: &mut Args<'_>, rip: u64) -> Result<Self, Error> {

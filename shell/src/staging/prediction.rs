@@ -6,9 +6,8 @@ use machine::Registers;
 use machine::iret::{Outcome, Report};
 
 use super::rows::{HELD, PREDICTION};
-use super::telling;
 use crate::command::Context;
-use crate::foretold::{Foretold, Held, Ids, compare, foretell, frame_of, ring_of_fault};
+use crate::foretold::{Foretold, Held, Ids, compare, foretell, frame_at, frame_of, ring_of_fault};
 use crate::going::root;
 use crate::output::Output;
 use crate::process::{alive, processes};
@@ -144,7 +143,7 @@ pub(super) fn report(context: &mut Context<'_>) -> Result<Option<Report>, Error>
         return Ok(None);
     }
     let stop = context.stop()?;
-    let frame = telling::frame(context, &stop)?;
+    let frame = frame_at(context, &stop)?;
     foretell(context, root(&stop), frame).map(Some)
 }
 

@@ -3,13 +3,13 @@
 use core::fmt::{self, Write};
 
 use heapless::{String, Vec};
-use machine::iret::Frame;
 use machine::{PhysAddr, Registers, VirtAddr};
 
 use super::Staging;
 use super::rows::{CHANGE, OBSERVED, WORD};
 use super::stage::Stage;
 use crate::command::Context;
+use crate::foretold::frame_at;
 use crate::going;
 use crate::output::Output;
 use crate::stop::{next, root_name};
@@ -114,7 +114,7 @@ pub(super) fn values(
         // See `arch::switch`: the stack that is left is saved where RDI says, RSI is the other.
         (Stage::SwitchStack, _) => told("rsp", stop.registers.rsi),
         (Stage::Iretq, _) => {
-            let frame = frame(context, stop)?;
+            let frame = frame_at(context, stop)?;
             told("rip", frame.rip);
             told("cs", frame.cs & 0xffff);
             told("rflags", frame.rflags);
@@ -124,23 +124,6 @@ pub(super) fn values(
         _ => {}
     }
     Ok(values)
-}
-
-/// The five words that IRETQ is about to take.
-pub(super) fn frame(context: &mut Context<'_>, stop: &Stop) -> Result<Frame, Error> {
-    let mut virt = Virt::new(context.target, going::root(stop));
-    let mut words = [0; 5];
-    for (offset, word) in (0..).step_by(8).zip(&mut words) {
-        *word = virt.word(stop.registers.rsp, offset)?;
-    }
-    let [rip, cs, rflags, rsp, ss] = words;
-    Ok(Frame {
-        rip,
-        cs,
-        rflags,
-        rsp,
-        ss,
-    })
 }
 
 /// The same in words.
@@ -178,7 +161,7 @@ pub(super) fn foretell(
             write!(about, "about to finish the frame at {at}")?;
         }
         Stage::Iretq => {
-            let frame = frame(context, stop)?;
+            let frame = frame_at(context, stop)?;
             let (rip, rsp) = (VirtAddr(frame.rip), VirtAddr(frame.rsp));
             write!(
                 about,
