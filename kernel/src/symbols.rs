@@ -6,12 +6,9 @@
 use core::fmt;
 
 use machine::VirtAddr;
-use object::Endianness;
-use object::elf::FileHeader64;
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use shell::{Image, NoSymbols, Pid, Symbols};
 use spin::Once;
-use symbolizer::Index;
+use symbolizer::{Index, build_id};
 
 use crate::image;
 use crate::process::{self, ramdisk};
@@ -61,23 +58,6 @@ fn open(name: &str, build_id: &[u8]) -> Result<Index<'static>, NoSymbols> {
     let index = Index::open(file.content).map_err(NoSymbols::Refused)?;
     index.is_of(build_id).map_err(NoSymbols::Refused)?;
     Ok(index)
-}
-
-/// What the linker called a program's build.
-fn build_id(file: &'static [u8]) -> Option<&'static [u8]> {
-    let header = FileHeader64::<Endianness>::parse(file).ok()?;
-    let endian = header.endian().ok()?;
-    for segment in header.program_headers(endian, file).ok()? {
-        let Ok(Some(mut notes)) = segment.notes(endian, file) else {
-            continue;
-        };
-        while let Ok(Some(note)) = notes.next() {
-            if note.name() == b"GNU" && note.n_type(endian) == object::elf::NT_GNU_BUILD_ID {
-                return Some(note.desc());
-            }
-        }
-    }
-    None
 }
 
 /// The names that the shell may ask for.

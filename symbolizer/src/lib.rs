@@ -11,10 +11,12 @@
 
 #[cfg(feature = "std")]
 pub mod build;
+mod build_id;
 #[cfg(feature = "std")]
 pub mod dwarf;
 pub mod index;
 #[cfg(feature = "tool")]
 pub mod tool;
 
+pub use build_id::build_id;
 pub use index::Index;

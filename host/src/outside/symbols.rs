@@ -1,10 +1,7 @@
 //! Names, by the indexes in the kernel's ramdisk.
 
-use object::Endianness;
-use object::elf::{FileHeader64, NT_GNU_BUILD_ID};
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use shell::{Image, NoSymbols, Pid, Symbols};
-use symbolizer::Index;
+use symbolizer::{Index, build_id};
 
 use super::{Outside, leak};
 
@@ -77,23 +74,6 @@ fn bytes_of(hex: &str) -> Vec<u8> {
         .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
         .filter_map(|byte| u8::try_from(byte).ok())
         .collect()
-}
-
-/// What the linker called a program's build.
-fn build_id(file: &'static [u8]) -> Option<&'static [u8]> {
-    let header = FileHeader64::<Endianness>::parse(file).ok()?;
-    let endian = header.endian().ok()?;
-    for segment in header.program_headers(endian, file).ok()? {
-        let Ok(Some(mut notes)) = segment.notes(endian, file) else {
-            continue;
-        };
-        while let Ok(Some(note)) = notes.next() {
-            if note.name() == b"GNU" && note.n_type(endian) == NT_GNU_BUILD_ID {
-                return Some(note.desc());
-            }
-        }
-    }
-    None
 }
 
 impl Symbols for Outside {
