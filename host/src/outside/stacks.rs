@@ -65,13 +65,7 @@ impl Outside {
             });
         }
         let (index, is_guard) = self.found.header.ist_stacks.find(va.0)?;
-        Some(StackPlace {
-            kind: StackKind::Ist,
-            number: index + 1,
-            is_guard,
-            state: StackState::Live,
-            owner: None,
-        })
+        Some(StackPlace::ist(index, is_guard))
     }
 
     /// What there should be at an address.

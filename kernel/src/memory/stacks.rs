@@ -257,13 +257,7 @@ pub(crate) fn place_at(address: u64) -> Option<StackPlace> {
         });
     }
     let (index, is_guard) = IST_PLACES.find(address)?;
-    Some(StackPlace {
-        kind: StackKind::Ist,
-        number: index + 1,
-        is_guard,
-        state: StackState::Live,
-        owner: None,
-    })
+    Some(StackPlace::ist(index, is_guard))
 }
 
 /// How many bytes of a kernel or IST stack have ever been used.

@@ -224,6 +224,19 @@ pub struct StackPlace {
     pub owner: Option<Pid>,
 }
 
+impl StackPlace {
+    /// That of the IST stack which is first, second, ... counted from 0.
+    pub fn ist(index: u64, is_guard: bool) -> StackPlace {
+        StackPlace {
+            kind: StackKind::Ist,
+            number: index.saturating_add(1),
+            is_guard,
+            state: StackState::Live,
+            owner: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
