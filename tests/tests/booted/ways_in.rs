@@ -70,8 +70,7 @@ pub(crate) fn while_output_floods(built: &Built, firmware: Firmware) -> Result<A
         guest.send_raw(BREAK_IN)?;
         let stopped = guest.read_until(b": break-in; ");
         stopped.with_context(|| format!("round {round}"))?;
-        guest.read_until(b"\n@end ")?;
-        guest.read_until(b"\n")?;
+        read_past(&mut guest, b"\n@end ")?;
         line = b"continue\r";
     }
     guest.send_raw(b"abort\r")?;
@@ -84,8 +83,7 @@ pub(crate) fn while_output_floods(built: &Built, firmware: Firmware) -> Result<A
         guest
             .read_until(b"\n!interrupted")
             .with_context(|| format!("round {round}"))?;
-        guest.read_until(b"\n@end ")?;
-        guest.read_until(b"\n")?;
+        read_past(&mut guest, b"\n@end ")?;
     }
     guest.framing(false)?;
     Ok(After::alive(guest))
@@ -153,8 +151,7 @@ pub(crate) fn behind_a_full_queue(built: &Built, firmware: Firmware) -> Result<A
     guest.send_raw(b"spawn endless\r")?;
     for way in ["sendkey f12", BREAK] {
         // The command runs, or goes on.
-        guest.read_until(b"@begin ")?;
-        guest.read_until(b"\n")?;
+        read_past(&mut guest, b"@begin ")?;
         guest.send_raw(&[b'x'; 9000])?;
         std::thread::sleep(Duration::from_millis(300));
         guest.hmp(way)?;
@@ -163,18 +160,21 @@ pub(crate) fn behind_a_full_queue(built: &Built, firmware: Firmware) -> Result<A
         guest.read_until(b"\n@end ")?;
         // What was typed is one line, and no command.
         guest.send_raw(b"\r")?;
-        guest.read_until(b"\n@end ")?;
-        guest.read_until(b"\n")?;
+        read_past(&mut guest, b"\n@end ")?;
         guest.send_raw(b"continue\r")?;
     }
-    guest.read_until(b"@begin ")?;
-    guest.read_until(b"\n")?;
+    read_past(&mut guest, b"@begin ")?;
     guest.send_raw(BREAK_IN)?;
-    guest.read_until(b"\n@end ")?;
-    guest.read_until(b"\n")?;
+    read_past(&mut guest, b"\n@end ")?;
     guest.send_raw(b"abort\r")?;
-    guest.read_until(b"\n@end ")?;
-    guest.read_until(b"\n")?;
+    read_past(&mut guest, b"\n@end ")?;
     guest.framing(false)?;
     Ok(After::alive(guest))
+}
+
+/// Reads to the end of the line that this mark ends in.
+fn read_past(guest: &mut Guest, mark: &[u8]) -> Result<()> {
+    guest.read_until(mark)?;
+    guest.read_until(b"\n")?;
+    Ok(())
 }
