@@ -428,9 +428,17 @@ mod tests {
         assert!(machine.gdb);
     }
 
+    /// Each of these lines with a word that the refusal has.
+    fn refuses(lines: &[(&str, &str)]) {
+        for (line, named) in lines {
+            let error = read(line).expect_err(line).to_string();
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+
     #[test]
     fn what_is_not_understood_is_named() {
-        for (line, named) in [
+        refuses(&[
             ("fly", "fly"),
             ("run --firmware uboot", "uboot"),
             ("run --memory 0", "memory"),
@@ -441,10 +449,7 @@ mod tests {
             ("exec", "which commands"),
             ("screenshot", "which file"),
             ("build --wings", "wings"),
-        ] {
-            let error = read(line).expect_err(line).to_string();
-            assert!(error.contains(named), "{line}: {error}");
-        }
+        ]);
     }
 
     #[test]
@@ -456,16 +461,13 @@ mod tests {
         let words = words.map(OsString::from).to_vec();
         assert_eq!(command, Command::Gdb { what, words });
         assert_eq!(machine.firmware, Firmware::Bios);
-        for (line, named) in [
+        refuses(&[
             ("gdb --post-mortem", "post-mortem of what"),
             ("gdb --post-mortem --core x", "not both"),
             ("gdb -c map", "takes no commands"),
             ("record", "which commands"),
             ("run --post-mortem", "post-mortem"),
-        ] {
-            let error = read(line).expect_err(line).to_string();
-            assert!(error.contains(named), "{line}: {error}");
-        }
+        ]);
         assert_eq!(read("").expect("well formed").0, Command::Help);
     }
 }
