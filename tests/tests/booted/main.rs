@@ -351,12 +351,17 @@ fn main() -> Result<()> {
         "bios::broken_spaces_end_as_foretold".to_owned(),
         move || broken::spaces(&bios, Firmware::Bios),
     ));
-    // Half an hour: only where it is asked for by name.
-    if arguments.filter.as_deref() == Some("soak") {
-        let built = Arc::clone(&built);
-        trials.push(own("soak".to_owned(), move || {
-            ring3::soak(&built, Firmware::Bios)
-        }));
+    // Half an hour: only where they are asked for by name.
+    let soaks = [
+        ("soak_of_processes", ring3::soak as machines::Test),
+        ("soak_of_faults", reports::soak),
+    ];
+    for (name, test) in soaks {
+        let filter = arguments.filter.as_deref().unwrap_or_default();
+        if filter.starts_with("soak") {
+            let built = Arc::clone(&built);
+            trials.push(own(name.to_owned(), move || test(&built, Firmware::Bios)));
+        }
     }
     let uefi = Arc::clone(&built);
     trials.push(own("uefi::no_screen".to_owned(), move || {

@@ -1,5 +1,7 @@
 //! The cause in a sentence, of every program that faults: the right one, twice in a row.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
@@ -67,8 +69,13 @@ pub(crate) fn no_fault_is_lost_from_the_count(guest: &mut Guest) -> Result<()> {
 }
 
 /// The same, ten thousand times; only where it is asked for by name.
-pub(crate) fn soak(guest: &mut Guest) -> Result<()> {
-    deaths(guest, 10_000)
+pub(crate) fn soak(built: &Built, firmware: Firmware) -> Result<After> {
+    let mut options = built.options(firmware);
+    options.timeout = Duration::from_secs(3600);
+    options.silence = Duration::from_secs(3600);
+    let mut guest = Guest::boot(&options)?;
+    deaths(&mut guest, 10_000)?;
+    Ok(After::alive(guest))
 }
 
 fn deaths(guest: &mut Guest, count: u64) -> Result<()> {

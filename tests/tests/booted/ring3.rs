@@ -1,7 +1,6 @@
 //! Address spaces and ring 3: the evidence that it is ring 3, stacks that every space sees, and
 //! that nothing is lost whatever fails.
 
-use crate::reports;
 use anyhow::{Context as _, Result, bail, ensure};
 use tests::leaf::hex;
 use xtask::built::Built;
@@ -244,7 +243,6 @@ pub(crate) fn soak(built: &Built, firmware: Firmware) -> Result<After> {
     for _ in 0..100 {
         ok(&mut guest, "spawn forker; spawn mapper")?;
     }
-    reports::soak(&mut guest)?;
     Ok(After::alive(guest))
 }
 
