@@ -5,6 +5,7 @@
 //! the serial line and later on the screen, so that a boot that hangs says where.
 
 use core::fmt::{self, Write as _};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use bootloader_api::BootInfo;
 use bootloader_api::info::{FrameBufferInfo, MemoryRegionKind};
@@ -15,7 +16,7 @@ use spin::{Mutex, MutexGuard, Once};
 use crate::arch::{cpu, descriptors, entry, features, user};
 use crate::attempts::LiveAttempts;
 use crate::console::{self, Both};
-use crate::crash::CrashKernel;
+use crate::crash::{self, CrashKernel};
 use crate::debugger::{self, LiveDebugger};
 use crate::devices::{keyboard, serial, timer};
 use crate::lock::Lock;
@@ -45,6 +46,9 @@ pub(crate) struct Summary {
 static SUMMARY: Once<Summary> = Once::new();
 static SHELL: Lock<Shell> = Lock::new("the shell", Shell::new());
 
+/// What it remembers is to be forgotten.
+static IS_FORGOTTEN: AtomicBool = AtomicBool::new(false);
+
 /// What the commands look at; kept when the shell begins again.
 static KERNEL: Lock<Option<LiveKernel>> = Lock::new("the shell's target", None);
 
@@ -54,8 +58,45 @@ static SCRATCH: Mutex<[u8; (5 + 512) << 10]> = Mutex::new([0; _]);
 /// RFLAGS bits that SYSCALL clears: TF, IF, DF, NT, AC.
 pub(crate) const CLEARED_BY_SYSCALL: u64 = 0x4_4700;
 
-fn stage(name: &str) {
+/// The stage of boot, for the report of what goes wrong there.
+static STAGE: Mutex<&str> = Mutex::new("");
+/// The second half of boot is under way: it may fail, and the shell can begin without it.
+static CAN_FAIL: AtomicBool = AtomicBool::new(false);
+
+fn stage(name: &'static str) {
     let _ = writeln!(Both, "boot: {name}");
+    if let Some(mut stage) = STAGE.try_lock() {
+        *stage = name;
+    }
+    if process::planted_fault() == Some(name) {
+        crash::in_boot();
+    }
+}
+
+/// The stage at which boot ended, if it has not come to its end.
+pub(crate) fn ended_at() -> Option<&'static str> {
+    match debugger::has_begun() {
+        true => None,
+        false => STAGE.try_lock().map(|stage| *stage),
+    }
+}
+
+/// After a failure: whether the shell can begin although boot is not done. Only once, and only from its
+/// second half on. The shell has a stack of its own, needs no heap, and looks for keys by itself.
+pub(crate) fn shell_can_begin() -> bool {
+    if !CAN_FAIL.swap(false, Ordering::Relaxed) {
+        return false;
+    }
+    if timer::init_if_untried() {
+        serial::enable_interrupts();
+    }
+    debugger::begin_at_death(world_stack(), shell);
+    true
+}
+
+/// The stack of boot's second half, and then of the kernel's own thread.
+fn world_stack() -> Stack {
+    stacks::second()
 }
 
 /// A boot that cannot go on: says why, and stops.
@@ -132,6 +173,12 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
         Err(why) => give_up("kernel stack", &why),
     };
     name_stack(stack, "kernel stack 0", Owner::KernelStack);
+    // The first is the shell's, which is free when the second half of boot fails.
+    let second = match stacks::allocate_kernel_stack(&mut tables) {
+        Ok(stack) => stack,
+        Err(why) => give_up("second kernel stack", &why),
+    };
+    name_stack(second, "kernel stack 1", Owner::KernelStack);
     // Until a process runs RSP0 names the shell's stack, so that a stray entry would be reported.
     descriptors::set_rsp0(stack.top);
     user::enable(entry::system_call_entry(), CLEARED_BY_SYSCALL);
@@ -150,11 +197,16 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
         has_serial,
         has_keyboard: keyboard::init(),
     });
-    entry::continue_on(stack.top, second_half)
+    layout::finish();
+    let scratch = MutexGuard::leak(SCRATCH.lock());
+    SHELL.lock().lend(scratch);
+    entry::continue_on(second.top, second_half)
 }
 
-/// On the first kernel stack: heap, screen, interrupts, shell.
+/// On the stack that will be the one of the kernel's own thread: heap, screen, interrupts. What fails from here
+/// on ends in the shell.
 extern "C" fn second_half() -> ! {
+    CAN_FAIL.store(true, Ordering::Relaxed);
     stage("heap");
     if let Err(why) = heap::init() {
         give_up("heap", &why);
@@ -167,25 +219,30 @@ extern "C" fn second_half() -> ! {
     stage("interrupts");
     timer::init();
     serial::enable_interrupts();
-    let world = match debugger::begin() {
-        Ok(stack) => stack,
-        Err(why) => give_up("debugger", &why),
-    };
-    name_stack(world, "kernel stack 1", Owner::KernelStack);
-    layout::finish();
+    stage("shell");
     export::init();
+    CAN_FAIL.store(false, Ordering::Relaxed);
+    entry::continue_on(stacks::first().top, begin)
+}
 
+/// On the first kernel stack: the shell.
+extern "C" fn begin() -> ! {
+    debugger::begin(world_stack());
     let Some(&summary) = SUMMARY.get() else {
         give_up("summary", &"lost")
     };
     let _ = write!(Both, "\n{summary}Type help, or a command.\n\n");
-    let scratch = MutexGuard::leak(SCRATCH.lock());
-    SHELL.lock().lend(scratch);
     shell()
+}
+
+/// The shell that begins next remembers nothing of what was typed and set.
+pub(crate) fn forget_shell() {
+    IS_FORGOTTEN.store(true, Ordering::Relaxed);
 }
 
 /// The debugger's thread, from its beginning or, when it was given up, from here again.
 pub(crate) extern "C" fn shell() -> ! {
+    crash::in_shell();
     let Some(&summary) = SUMMARY.get() else {
         give_up("summary", &"lost")
     };
@@ -206,6 +263,9 @@ pub(crate) extern "C" fn shell() -> ! {
     cpu::interrupts_on();
     // The shell is the only user of this lock, for ever.
     let mut shell = SHELL.lock();
+    if IS_FORGOTTEN.swap(false, Ordering::Relaxed) {
+        shell.forget();
+    }
     if let Some(why) = debugger::take_message() {
         shell.recover(&why, why.is_wish(), kernel, &mut consoles);
     }

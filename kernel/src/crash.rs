@@ -26,6 +26,7 @@ static TRAP: AtomicU8 = AtomicU8::new(0);
 const FAULT: u8 = 1;
 const PANIC: u8 = 2;
 const NMI: u8 = 3;
+const AGAIN: u8 = 4;
 
 /// The way to crash the live kernel.
 pub(crate) struct CrashKernel;
@@ -37,6 +38,10 @@ impl Crash for CrashKernel {
             CrashKind::Smap if !features.smap => return Err("this CPU has no SMAP"),
             CrashKind::Smep if !features.smep => return Err("this CPU has no SMEP"),
             CrashKind::Debugger => store(UNMAPPED),
+            CrashKind::DebuggerAgain => {
+                TRAP.store(AGAIN, Ordering::Relaxed);
+                store(UNMAPPED);
+            }
             kind => debugger::crash(kind),
         }
         Ok(())
@@ -57,7 +62,7 @@ pub(crate) fn crash(kind: CrashKind) {
         }
         CrashKind::PanicInPanic => panic!("{}", Bomb(PANIC)),
         CrashKind::FaultInPanic => panic!("{}", Bomb(FAULT)),
-        CrashKind::PageFault | CrashKind::Debugger => store(UNMAPPED),
+        CrashKind::PageFault | CrashKind::Debugger | CrashKind::DebuggerAgain => store(UNMAPPED),
         CrashKind::ReadOnly => store(crate::image::base()),
         CrashKind::Null => null(0),
         CrashKind::PerCpu => per_cpu(),
@@ -110,6 +115,23 @@ pub(crate) fn in_report() {
     if let kind @ (FAULT | PANIC) = TRAP.load(Ordering::Relaxed) {
         spring(kind);
     }
+}
+
+/// Goes wrong at a stage of boot.
+pub(crate) fn in_boot() {
+    store(UNMAPPED);
+}
+
+/// Goes wrong where the shell begins, if `crash` asked for that.
+pub(crate) fn in_shell() {
+    if TRAP.load(Ordering::Relaxed) == AGAIN {
+        store(UNMAPPED);
+    }
+}
+
+/// Nothing more goes wrong on purpose.
+pub(crate) fn no_more() {
+    TRAP.store(0, Ordering::Relaxed);
 }
 
 /// Goes wrong in the handler of an NMI, if `crash` asked for that.

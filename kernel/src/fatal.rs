@@ -13,8 +13,8 @@ use shell::StopReason;
 
 use crate::arch::cpu;
 use crate::console::emergency;
-use crate::debugger;
 use crate::lock::Lock;
+use crate::{boot, debugger};
 
 /// The reports under way.
 struct Reports {
@@ -114,14 +114,28 @@ pub(crate) fn first_fault() -> Option<(u8, u64)> {
 /// The end of every report: the shell goes on, or nothing does.
 pub(crate) fn end() -> ! {
     let first = REPORTS.first.try_lock().and_then(|first| first.clone());
+    if debugger::can_begin_anew() {
+        let _ = writeln!(
+            emergency(),
+            "halted; the shell begins anew, without its history and settings"
+        );
+        debugger::begin_anew();
+    }
+    let in_boot = boot::ended_at();
     if let Some(Mishap {
         frame,
         cr2,
         cr3,
         what,
     }) = first
-        && debugger::can_look()
+        && (debugger::can_look() || boot::shell_can_begin())
     {
+        if let Some(stage) = in_boot {
+            let _ = writeln!(
+                emergency(),
+                "boot has ended at `{stage}`; what comes behind it is not there"
+            );
+        }
         let _ = writeln!(
             emergency(),
             "halted; the shell looks at what is left, `reboot` begins again"
@@ -133,7 +147,13 @@ pub(crate) fn end() -> ! {
         };
         debugger::die(&frame, cr3, reason);
     }
-    let _ = writeln!(emergency(), "halted; the machine stays as it is");
+    let _ = match in_boot {
+        Some(stage) => writeln!(
+            emergency(),
+            "halted at the stage `{stage}` of boot, too early for a shell; the machine stays as it is"
+        ),
+        None => writeln!(emergency(), "halted; the machine stays as it is"),
+    };
     cpu::halt()
 }
 

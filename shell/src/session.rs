@@ -95,6 +95,26 @@ impl Shell {
         }
     }
 
+    /// Forgets the history, and all that was set, for a session that has failed again and again: only how
+    /// it talks stays, and the line that was being run.
+    pub fn forget(&mut self) {
+        self.session.history = History::new();
+        let State {
+            framed,
+            seq,
+            frame_is_open,
+            told,
+            ..
+        } = self.session.state;
+        self.session.state = State {
+            framed,
+            seq,
+            frame_is_open,
+            told,
+            ..State::new()
+        };
+    }
+
     /// Begins again after [`run`](Shell::run) was left without coming back, and says why.
     ///
     /// A frame that was open is begun a second time, with the same line; its answer is this

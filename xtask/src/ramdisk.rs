@@ -74,6 +74,18 @@ fn is_of(index: &[u8], build_id: &str) -> bool {
     })
 }
 
+/// The same archive with another file at its end.
+///
+/// # Errors
+///
+/// When it is no archive of ours, or the name is too long.
+pub fn with(archive: &[u8], name: &str, content: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let end = [0; 2 * 512];
+    let files = archive.strip_suffix(&end).context("it has no end")?;
+    let more = pack(&[(name.to_owned(), content.to_vec())])?;
+    Ok([files, &more].concat())
+}
+
 /// An archive of these files that depends on nothing else: no times, no owners.
 fn pack(files: &[(String, Vec<u8>)]) -> anyhow::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -105,5 +117,8 @@ mod tests {
         // A header and a block, a header and two blocks, two empty blocks for the end.
         assert_eq!(archive.len(), (1 + 1 + 1 + 2 + 2) * 512);
         assert_eq!(archive.get(257..263), Some(b"ustar\0".as_slice()));
+        let more = with(&archive, "b", &[0; 600]).expect("packed");
+        let all = [files.as_slice(), &files[1..]].concat();
+        assert_eq!(more, pack(&all).expect("packed"));
     }
 }

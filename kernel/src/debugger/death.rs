@@ -54,10 +54,15 @@ pub(crate) fn crash(kind: CrashKind) {
     }
 }
 
-/// Makes the kernel's own thread, on this stack.
-pub(super) fn begin_world(stack: Stack) {
+/// Remembers the stack of the kernel's own thread.
+pub(super) fn has_stack(stack: Stack) {
     for (end, address) in STACK.iter().zip([stack.bottom, stack.top]) {
         end.store(address, Ordering::Relaxed);
     }
+}
+
+/// Makes the kernel's own thread, on this stack.
+pub(super) fn begin_world(stack: Stack) {
+    has_stack(stack);
     WORLD_RSP.store(switch::prepare_thread(stack, serve), Ordering::Relaxed);
 }

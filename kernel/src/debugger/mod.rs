@@ -30,7 +30,8 @@ pub(crate) use breakpoints::{arm_fatal, disarm_fatal};
 pub(crate) use death::{can_look, crash, die, is_dead};
 pub(crate) use moments::{at, stop_asked_for};
 pub(crate) use recover::{
-    Phase, Why, give_up, is_asked_for, is_possible, lets_run, phase, take_message,
+    Phase, Why, begin_anew, can_begin_anew, give_up, has_begun, is_asked_for, is_possible,
+    lets_run, phase, take_message,
 };
 pub(crate) use request::{Answer, Request, ask, give_turns};
 pub(crate) use stop::is_stopped;
@@ -40,7 +41,7 @@ pub(crate) use view::{exported, stopped_in_ring_3, stopped_registers};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::arch::{cpu, switch};
-use crate::memory::stacks::{self, Stack, StackError};
+use crate::memory::stacks::{self, Stack};
 
 /// The debugger's thread has the processor.
 static RUNS: AtomicBool = AtomicBool::new(false);
@@ -82,12 +83,19 @@ pub(crate) fn is_gone(who: u32) -> bool {
     }
 }
 
-/// Makes the kernel's own thread, and of this one the debugger's. Call once, with interrupts off.
-pub(crate) fn begin() -> Result<Stack, StackError> {
-    let stack = stacks::allocate_for_process()?;
-    death::begin_world(stack);
+/// Makes the kernel's own thread, on this stack, and of the one that runs the debugger's. Call once, with
+/// interrupts off.
+pub(crate) fn begin(world: Stack) {
+    death::begin_world(world);
     RUNS.store(true, Ordering::Relaxed);
-    Ok(stack)
+}
+
+/// Makes the debugger's thread, for a kernel that dies in boot, on the stack `world`: it will begin with
+/// `shell`.
+pub(crate) fn begin_at_death(world: Stack, shell: extern "C" fn() -> !) {
+    death::has_stack(world);
+    let rsp = switch::prepare_thread(stacks::first(), shell);
+    DEBUGGER_RSP.store(rsp, Ordering::Relaxed);
 }
 
 /// Where the stack of the kernel's own thread stands while the debugger runs and nothing is stopped.

@@ -1,8 +1,9 @@
 //! What happens to the debugger itself: a fault in it, or somebody who will not wait for it.
 //!
 //! Its thread is begun again on its stack, the command is lost, and the prompt returns. What the
-//! thread had locked is known by its generation (see `lock`). If that happens again and again
-//! before a key was read, it is no use, and the fault is fatal as any other.
+//! thread had locked is known by its generation (see `lock`). If that happens again and again before a
+//! command was begun, what the shell remembers may be what it faults over: there is a whole report, and
+//! the shell begins anew without all that. If that is no use either, the fault is fatal as any other.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -14,6 +15,7 @@ use crate::arch::{cpu, entry};
 use crate::boot;
 use crate::lock::Lock;
 use crate::memory::{master, stacks};
+use crate::{crash, fatal};
 
 /// Why a command was given up.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub(crate) enum Why {
     },
     /// The debugger panicked, and has said so.
     Panic,
+    /// It faulted or panicked again and again.
+    Again,
     /// Somebody broke in.
     BreakIn,
 }
@@ -63,6 +67,9 @@ impl fmt::Display for Why {
                 write!(f, ", rip {}; the command was given up", VirtAddr(rip))
             }
             Why::Panic => f.write_str("the debugger panicked; the command was given up"),
+            Why::Again => f.write_str(
+                "the debugger failed again and again; it begins anew, without history and settings",
+            ),
             Why::BreakIn => f.write_str("interrupted"),
         }
     }
@@ -85,6 +92,8 @@ const MOST: u32 = 3;
 
 static PHASE: AtomicU8 = AtomicU8::new(Phase::Starting as u8);
 static FAILED: AtomicU32 = AtomicU32::new(0);
+/// It was begun with a shell that remembers nothing, and has not begun a command since.
+static IS_ANEW: AtomicBool = AtomicBool::new(false);
 /// The command lets the world run, again and again.
 static LETS_RUN: AtomicBool = AtomicBool::new(false);
 static ASKED: AtomicBool = AtomicBool::new(false);
@@ -94,6 +103,7 @@ static MESSAGE: Lock<Option<Why>> = Lock::new("the debugger's last words", None)
 pub(crate) fn phase(phase: Phase) {
     if phase == Phase::Busy && PHASE.load(Ordering::Relaxed) == Phase::Waiting as u8 {
         FAILED.store(0, Ordering::Relaxed);
+        IS_ANEW.store(false, Ordering::Relaxed);
     }
     LETS_RUN.store(false, Ordering::Relaxed);
     PHASE.store(phase as u8, Ordering::Relaxed);
@@ -127,7 +137,7 @@ pub(crate) fn is_asked_for() -> bool {
 }
 
 /// Whether the debugger has got to its prompt.
-pub(super) fn has_begun() -> bool {
+pub(crate) fn has_begun() -> bool {
     PHASE.load(Ordering::Relaxed) != Phase::Starting as u8
 }
 
@@ -136,6 +146,21 @@ pub(crate) fn is_possible() -> bool {
     super::is_running()
         && PHASE.load(Ordering::Relaxed) != Phase::Starting as u8
         && FAILED.load(Ordering::Relaxed) < MOST
+}
+
+/// Whether a shell that remembers nothing has not been tried yet, since the last command that was begun.
+pub(crate) fn can_begin_anew() -> bool {
+    super::is_running() && has_begun() && !IS_ANEW.load(Ordering::Relaxed)
+}
+
+/// Begins the debugger's thread again, with a shell that remembers nothing.
+pub(crate) fn begin_anew() -> ! {
+    IS_ANEW.store(true, Ordering::Relaxed);
+    FAILED.store(0, Ordering::Relaxed);
+    fatal::forget();
+    crash::no_more();
+    boot::forget_shell();
+    give_up(Why::Again)
 }
 
 /// Ends whatever the debugger's thread does, and begins it again.

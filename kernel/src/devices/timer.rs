@@ -1,6 +1,6 @@
 //! The 8259 interrupt controllers and the 8254 timer, which ticks 100 times a second.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pic8259::ChainedPics;
 use shell::Lines;
@@ -28,9 +28,22 @@ static TICKS: AtomicU64 = AtomicU64::new(0);
 static CYCLES_PER_SECOND: AtomicU64 = AtomicU64::new(0);
 static CYCLES_AT_START: AtomicU64 = AtomicU64::new(0);
 
+/// Whether [`init`] was begun, and whether it came to its end: until then the PICs raise the CPU's own vectors.
+static IS_TRIED: AtomicBool = AtomicBool::new(false);
+static IS_READY: AtomicBool = AtomicBool::new(false);
+
+/// What [`init`] does, unless that was tried and failed. Whether interrupts come.
+pub(crate) fn init_if_untried() -> bool {
+    if !IS_TRIED.load(Ordering::Relaxed) {
+        init();
+    }
+    IS_READY.load(Ordering::Relaxed)
+}
+
 /// Remaps the PICs, lets timer, keyboard and COM1 through, and starts the timer.
 /// Call with interrupts off and the IDT loaded.
 pub(crate) fn init() {
+    IS_TRIED.store(true, Ordering::Relaxed);
     calibrate();
     {
         // SAFETY: the offsets are two distinct blocks of eight vectors above the CPU's own.
@@ -46,6 +59,7 @@ pub(crate) fn init() {
         // SAFETY: the PIT is ours; channel 0 in mode 2 raises IRQ 0 periodically.
         unsafe { port::write_u8(at, value) };
     }
+    IS_READY.store(true, Ordering::Relaxed);
 }
 
 /// Counts TSC cycles over 10 ms of PIT channel 2, whose output can be read at port 0x61.
@@ -162,7 +176,12 @@ fn end(port: u16) {
 
 /// Lets the lines that the kernel serves through, or none: then they wait.
 pub(crate) fn hold(held: bool) {
-    let masks = if held { [0xff, 0xff] } else { MASKS };
+    let is_ready = IS_READY.load(Ordering::Relaxed);
+    let masks = if held || !is_ready {
+        [0xff, 0xff]
+    } else {
+        MASKS
+    };
     for (port, mask) in [0x21, 0xa1].into_iter().zip(masks) {
         // SAFETY: masking cannot raise anything, and the IDT handles what is let through.
         unsafe { port::write_u8(port, mask) };

@@ -190,6 +190,11 @@ pub(crate) fn first() -> Stack {
     at_place(0)
 }
 
+/// The stack of the kernel's own thread.
+pub(crate) fn second() -> Stack {
+    at_place(1)
+}
+
 /// How many places there have been.
 pub(crate) fn places() -> usize {
     BOOKS.lock().end

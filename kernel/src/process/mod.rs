@@ -39,7 +39,7 @@ pub(crate) use exit::{die_of_fault, kill, reap};
 pub(crate) use leave::{bad_frame, first_return, leave};
 pub(crate) use needs::switch;
 pub(crate) use program::{stack_guarded_by, stack_holding, unwind_tables, who};
-pub(crate) use ramdisk::init as init_ramdisk;
+pub(crate) use ramdisk::{init as init_ramdisk, planted_fault};
 pub(crate) use schedule::{abandon, current_pid, give_up, is_any, preempt, run_one, run_others};
 pub(crate) use space::{COPY_ON_WRITE, Space};
 pub(crate) use spawn::{MOST_ARGUMENTS, STACK_BYTES, STACK_TOP, spawn};

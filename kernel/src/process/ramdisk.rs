@@ -1,6 +1,7 @@
 //! The programs and the indexes of symbols: a POSIX ustar archive that the bootloader puts into memory.
 //!
-//! An index is named `symbols/NAME`; everything else is a program.
+//! An index is named `symbols/NAME`, and what has no folder is a program. `boot/fault` names a stage of boot
+//! at which the kernel faults on purpose.
 
 use exported::List;
 use spin::Once;
@@ -62,10 +63,12 @@ fn files() -> impl Iterator<Item = File> {
 
 /// Where the indexes are.
 const SYMBOLS: &str = "symbols/";
+/// What names a stage of boot.
+const FAULT: &str = "boot/fault";
 
 /// Every program, in the archive's order.
 pub(crate) fn programs() -> impl Iterator<Item = File> {
-    files().filter(|file| !file.name.starts_with(SYMBOLS))
+    files().filter(|file| !file.name.contains('/'))
 }
 
 /// The program with this name.
@@ -76,6 +79,12 @@ pub(crate) fn program(name: &str) -> Option<File> {
 /// The index of the kernel or of a program.
 pub(crate) fn symbols(name: &str) -> Option<File> {
     files().find(|file| file.name.strip_prefix(SYMBOLS) == Some(name))
+}
+
+/// The stage of boot at which a fault is planted.
+pub(crate) fn planted_fault() -> Option<&'static str> {
+    let file = files().find(|file| file.name == FAULT)?;
+    core::str::from_utf8(file.content).ok().map(str::trim)
 }
 
 fn text(field: &'static [u8]) -> Option<&'static str> {

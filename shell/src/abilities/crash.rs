@@ -77,6 +77,7 @@ kinds! {
     HeapExhausted = "heap-exhausted": "a page fault with no heap left, which stays so",
     Breakpoint = "breakpoint": "INT3, which the kernel survives",
     Debugger = "debugger": "a page fault in the shell's own thread, which is caught",
+    DebuggerAgain = "debugger-again": "the same, and again whenever the shell begins, until it begins anew",
 }
 
 impl CrashKind {

@@ -14,7 +14,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Session,
     usage: "<kind>|list",
     summary: "fault on purpose and see the report",
-    help: "Makes the kernel itself do what it must not, and shows that it says so. `crash list` lists the kinds: panics, page faults, other exceptions, faults inside the report of another one, faults with locks held or without a heap. Those of SMAP and SMEP go wrong in the space of a process that is started for it. A stack at an address that is not canonical is not among them: QEMU raises #GP for it, not #SS (D-05). After all but `breakpoint` and `debugger` the kernel is dead: what it was doing stays as it is, the shell looks at it, and only `crash` can be done to it once more; `reboot` begins again. The name must be written out.",
+    help: "Makes the kernel itself do what it must not, and shows that it says so. `crash list` lists the kinds: panics, page faults, other exceptions, faults inside the report of another one, faults with locks held or without a heap. Those of SMAP and SMEP go wrong in the space of a process that is started for it. A stack at an address that is not canonical is not among them: QEMU raises #GP for it, not #SS (D-05). After all but `breakpoint`, `debugger` and `debugger-again` the kernel is dead: what it was doing stays as it is, the shell looks at it, and only `crash` can be done to it once more; `reboot` begins again. The name must be written out.",
     examples: &[
         (
             "crash page-fault",

@@ -11,6 +11,7 @@ mod check;
 mod compare;
 mod console;
 mod crashes;
+mod early;
 mod entry;
 mod faults;
 mod foretold;
@@ -367,6 +368,15 @@ fn main() -> Result<()> {
     trials.push(own("uefi::no_screen".to_owned(), move || {
         machines::no_screen(&uefi)
     }));
+    type Early = fn(&Built) -> Result<()>;
+    let early: [(&str, Early); 2] = [
+        ("a_fault_too_early_in_boot", early::too_early),
+        ("a_fault_later_in_boot", early::in_the_second_half),
+    ];
+    for (name, test) in early {
+        let built = Arc::clone(&built);
+        trials.push(trial(name.to_owned(), move || test(&built)));
+    }
     // xtask's set-up holds a lock; two programs must not each hold a guest of the other's.
     trials.push(trial(
         "hang_in_boot_is_reported".to_owned(),

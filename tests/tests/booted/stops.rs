@@ -208,6 +208,26 @@ pub(crate) fn a_fault_in_the_debugger(built: &Built, firmware: Firmware) -> Resu
     let reply = guest.command("crash debugger")?;
     ensure!(!reply.is_ok(), "{reply:?}");
     ok(&mut guest, "si; continue; frames")?;
+    // Again and again as it begins: there is a whole report, and a shell that remembers nothing.
+    ok(&mut guest, "on fault { echo remembered }")?;
+    for _ in 0..2 {
+        let (report, reply) = guest.crash("crash debugger-again")?;
+        let has = |text: &str| report.iter().any(|line| line.contains(text));
+        ensure!(
+            has("kernel write at 0xffff_c900_0000_0010 refused")
+                && has("kernel::crash::in_shell")
+                && has("halted; the shell begins anew"),
+            "{report:#?}"
+        );
+        let said = reply.errors.join(" ");
+        ensure!(said.contains("again and again"), "{said}");
+        let reply = guest.command("spawn fault-ud2; history")?;
+        ensure!(
+            !reply.output.iter().any(|line| line.contains("remembered")),
+            "{reply:?}"
+        );
+        ok(&mut guest, "spawn hello; frames")?;
+    }
     Ok(After::alive(guest))
 }
 
