@@ -101,12 +101,6 @@ impl Entries {
 
     /// Does a bounded amount of work: some thousand reads at most, or until there is a row.
     pub fn advance(&mut self, memory: &mut dyn PhysMemory) -> Progress<EntryItem> {
-        if let Some(below) = self.below.take()
-            && let Some(slot) = self.path.get_mut(self.depth)
-        {
-            *slot = Some(below);
-            self.depth += 1;
-        }
         for _ in 0..PATIENCE {
             match self.turn(memory) {
                 Progress::Working => {}
@@ -116,7 +110,14 @@ impl Entries {
         Progress::Working
     }
 
-    fn turn(&mut self, memory: &mut dyn PhysMemory) -> Progress<EntryItem> {
+    /// Looks at one entry.
+    pub(crate) fn turn(&mut self, memory: &mut dyn PhysMemory) -> Progress<EntryItem> {
+        if let Some(below) = self.below.take()
+            && let Some(slot) = self.path.get_mut(self.depth)
+        {
+            *slot = Some(below);
+            self.depth += 1;
+        }
         let above = self.depth.checked_sub(1);
         let Some(mut table) = above.and_then(|at| self.path.get(at).copied().flatten()) else {
             return Progress::Done;

@@ -1,14 +1,15 @@
 //! The tables themselves: which frames a tree is made of, and at which level.
 //!
 //! Come here to learn what an address space costs, or which of its tables others have, too.
-//! Entries of page tables are not read: there are no tables below them. Unlike
+//! Entries of page tables are not read: there are no tables below them. These are those among
+//! [`Entries`] that name a table, and what cannot be followed. Unlike
 //! [`Leaves`](crate::Leaves), the memory is handed over with each call, so that whoever asks can
 //! look elsewhere in between.
 
-use crate::leaves::{PATIENCE, entry_address};
-use crate::memory::Lost;
+use crate::leaves::PATIENCE;
 use crate::{
-    Hole, HoleWhy, Kind, Level, Paging, PhysAddr, PhysMemory, Progress, ReadError, VirtAddr,
+    Entries, EntryItem, Hole, HoleWhy, Kind, Level, Paging, PhysAddr, PhysMemory, Present,
+    Progress, VirtAddr,
 };
 
 /// One table of a tree.
@@ -31,26 +32,12 @@ pub enum TableItem {
     Hole(Hole),
 }
 
-/// A table whose entries are being looked at.
-#[derive(Clone, Copy, Debug)]
-struct Entered {
-    table: Table,
-    next: u16,
-    /// Entry `next`, if it has been read already.
-    ahead: Option<Result<u64, ReadError>>,
-}
-
 /// All tables of a tree, each before those below it, in ascending order of address.
 #[derive(Clone, Debug)]
 pub struct Tables {
-    paging: Paging,
-    path: [Option<Entered>; 5],
-    depth: usize,
+    entries: Entries,
     /// The top table, until it has been told.
     top: Option<Table>,
-    /// Whether the last thing that was done was to go down into the table told.
-    entered: bool,
-    lost: Lost,
 }
 
 impl Tables {
@@ -62,26 +49,25 @@ impl Tables {
             va: VirtAddr(0),
         };
         Tables {
-            paging,
-            path: [None; 5],
-            depth: 0,
+            entries: Entries::new(paging, root),
             top: Some(top),
-            entered: false,
-            lost: Lost::default(),
         }
     }
 
     /// Does a bounded amount of work: some thousand reads at most, or until there is a row.
     pub fn advance(&mut self, memory: &mut dyn PhysMemory) -> Progress<TableItem> {
         if let Some(top) = self.top.take() {
-            self.enter(top);
             return Progress::Row(TableItem::Table(top));
         }
-        self.entered = false;
         for _ in 0..PATIENCE {
-            match self.turn(memory) {
-                Progress::Working => {}
-                other => return other,
+            let item = match self.entries.turn(memory) {
+                Progress::Row(EntryItem::Present(present)) => self.told(&present),
+                Progress::Row(EntryItem::Hole(hole)) => Some(TableItem::Hole(hole)),
+                Progress::Working => None,
+                Progress::Done => return Progress::Done,
+            };
+            if let Some(item) = item {
+                return Progress::Row(item);
             }
         }
         Progress::Working
@@ -89,101 +75,41 @@ impl Tables {
 
     /// Leaves out what is below the table that was told last.
     pub fn skip(&mut self) {
-        if core::mem::take(&mut self.entered) {
-            self.depth -= 1;
-        }
+        self.entries.pass_over();
     }
 
-    fn turn(&mut self, memory: &mut dyn PhysMemory) -> Progress<TableItem> {
-        let mut lost = self.lost;
-        let top = self.paging.top();
-        let above = self.depth.checked_sub(1);
-        let Some(entered) = above.and_then(|at| self.path.get_mut(at)?.as_mut()) else {
-            return Progress::Done;
-        };
-        let (table, index) = (entered.table, entered.next);
-        if index > 511 {
-            self.depth -= 1;
-            return Progress::Working;
-        }
-        let mut read = |index| lost.or(|| memory.read_u64(entry_address(table.at, index)));
-        let found = entered.ahead.take().unwrap_or_else(|| read(index));
-        entered.next += 1;
-        let mut hole = Hole {
-            va: table.va,
-            span: table.level.span(),
-            level: table.level,
-            table: table.at,
-            index,
-            why: HoleWhy::Loop,
-        };
-        if let Err(why) = found {
-            // Those right after it that cannot be read for the same reason are part of it; the
-            // addresses of the two halves of a top table do not adjoin.
-            while entered.next < 512 && !(table.level == top && entered.next == 256) {
-                match read(entered.next) {
-                    Err(other) if other.is_like(why) => hole.span += table.level.span(),
-                    different => {
-                        entered.ahead = Some(different);
-                        break;
-                    }
+    /// What there is to tell of an entry.
+    fn told(&mut self, present: &Present) -> Option<TableItem> {
+        let why = match present.entry.kind {
+            Kind::Table { at } if !present.is_loop => {
+                let level = present.entry.level.next()?;
+                if level.next().is_none() {
+                    self.entries.pass_over();
                 }
-                entered.next += 1;
+                let va = present.va;
+                return Some(TableItem::Table(Table { at, level, va }));
             }
-            hole.why = HoleWhy::Unreadable(why);
-        }
-        self.lost = lost;
-        let offset = table
-            .va
-            .0
-            .wrapping_add(u64::from(index) * table.level.span());
-        hole.va = self.paging.sign_extend(offset);
-        let Ok(raw) = found else {
-            return Progress::Row(TableItem::Hole(hole));
+            Kind::Table { .. } => HoleWhy::Loop,
+            Kind::Reserved { bits } => HoleWhy::Reserved { bits },
+            Kind::Absent | Kind::Page { .. } => return None,
         };
-        match (
-            self.paging.decode(raw, table.level).kind,
-            table.level.next(),
-        ) {
-            (Kind::Table { at }, Some(level)) => {
-                let is_loop = |entered: &Entered| entered.table.at == at;
-                if self.path.iter().take(self.depth).flatten().any(is_loop) {
-                    return Progress::Row(TableItem::Hole(hole));
-                }
-                let va = hole.va;
-                let below = Table { at, level, va };
-                self.enter(below);
-                Progress::Row(TableItem::Table(below))
-            }
-            (Kind::Reserved { bits }, _) => {
-                hole.why = HoleWhy::Reserved { bits };
-                Progress::Row(TableItem::Hole(hole))
-            }
-            _ => Progress::Working,
-        }
-    }
-
-    /// Goes down into a table, unless there are none below it.
-    fn enter(&mut self, table: Table) {
-        if table.level.next().is_none() {
-            return;
-        }
-        if let Some(slot) = self.path.get_mut(self.depth) {
-            *slot = Some(Entered {
-                table,
-                next: 0,
-                ahead: None,
-            });
-            self.depth += 1;
-            self.entered = true;
-        }
+        // It may name a table all the same.
+        self.entries.pass_over();
+        Some(TableItem::Hole(Hole {
+            va: present.va,
+            span: present.entry.level.span(),
+            level: present.entry.level,
+            table: present.table,
+            index: present.index,
+            why,
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Entry, PageSize, Simulated};
+    use crate::{Entry, PageSize, ReadError, Simulated};
     use std::vec::Vec;
 
     const ROOT: PhysAddr = PhysAddr(0x1000);
