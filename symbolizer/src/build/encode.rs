@@ -1,41 +1,17 @@
 //! The flat list as bytes: see `docs/symbols-index.md`.
 
 use std::collections::HashMap;
-use std::fmt;
 
-use super::flat::{Context, Flat, NOBODY, Place};
+use super::flat::{Context, Flat, Place};
+use super::functions::{Function, function_of, functions};
 use super::grammar::compress;
+use super::packed::{TooMany, index, nibbles, number, u16_of, u24, varint, zigzag};
 use crate::index::format::{
     AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_CRC, AT_LENGTH, AT_PARTS, AT_VERSION,
     BUILD_ID_BYTES, COLUMN_BITS, CONTEXTS_IN_A_GROUP, FUNCTIONS_IN_A_GROUP, HEADER_BYTES, IS_DATA,
-    LONG_DISTANCE, LONG_NIBBLE, MAGIC, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT,
-    Part, ROWS_IN_A_BLOCK, SAME_CONTEXT, VERSION, WIDE_PLACE, checksum_of,
+    LONG_DISTANCE, MAGIC, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT, Part,
+    ROWS_IN_A_BLOCK, SAME_CONTEXT, VERSION, WIDE_PLACE, checksum_of,
 };
-
-/// Something there is more of than the format has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany(pub &'static str);
-
-impl fmt::Display for TooMany {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more {} than an index has room for", self.0)
-    }
-}
-
-/// What one function needs to be described.
-#[derive(Default)]
-struct Function {
-    name: u32,
-    file: u32,
-    /// The first line of what is in that file: the others count from it.
-    line: u32,
-    /// The frequent ones first.
-    places: Vec<Place>,
-    place_numbers: HashMap<Place, usize>,
-    /// What it calls inline, and where.
-    calls: Vec<(u32, Place)>,
-    call_numbers: HashMap<(u32, Place), usize>,
-}
 
 /// The parts as they grow.
 struct Encoder<'flat> {
@@ -77,99 +53,6 @@ pub fn encode(flat: &Flat, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
     encoder.functions()?;
     encoder.texts_and_files()?;
     encoder.assemble(build_id)
-}
-
-/// Which function encloses a context's code: that of the context, or the one that is there as such.
-fn function_of(flat: &Flat, context: u32, root: u32) -> u32 {
-    match flat.contexts.get(index(context.wrapping_sub(1))) {
-        Some(inner) if context > 0 => inner.function,
-        _ => root,
-    }
-}
-
-/// Functions sorted by their files, and the number each name got.
-fn functions(flat: &Flat) -> Result<(Vec<Function>, Vec<u32>), TooMany> {
-    let mut functions: Vec<Function> = Vec::new();
-    for name in 0..number(flat.names.len()) {
-        functions.push(Function {
-            name,
-            ..Function::default()
-        });
-    }
-    let mut places: Vec<HashMap<Place, usize>> = vec![HashMap::new(); functions.len()];
-    for row in &flat.rows {
-        let function = function_of(flat, row.context, row.root);
-        if let Some(places) = places.get_mut(index(function)) {
-            let count = places.entry(row.place).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-    for context in &flat.contexts {
-        let caller = function_of(flat, context.parent, context.root);
-        let call = (context.function, context.call);
-        if let Some(function) = functions.get_mut(index(caller))
-            && !function.call_numbers.contains_key(&call)
-        {
-            function.call_numbers.insert(call, function.calls.len());
-            function.calls.push(call);
-        }
-    }
-    for (function, counts) in functions.iter_mut().zip(places) {
-        let mut sorted: Vec<(Place, usize)> = counts.into_iter().collect();
-        sorted.sort_by_key(|(place, count)| {
-            (
-                std::cmp::Reverse(*count),
-                place.line,
-                place.column,
-                place.file,
-            )
-        });
-        function.file = usual_file(&sorted, &function.calls);
-        let places = sorted.iter().map(|(place, _)| place);
-        let all = places.chain(function.calls.iter().map(|(_, place)| place));
-        let own = all.filter(|place| place.file == function.file && place.line != 0);
-        function.line = own.map(|place| place.line).min().unwrap_or(0);
-        for (number, (place, _)) in sorted.into_iter().enumerate() {
-            function.place_numbers.insert(place, number);
-            function.places.push(place);
-        }
-    }
-    // The one of unclaimed addresses keeps its number.
-    functions.sort_by_key(|function| match function.name {
-        NOBODY => (0, 0, 0),
-        name => (function.file, function.line, name),
-    });
-    if functions.len() > usize::from(u16::MAX) {
-        return Err(TooMany("functions"));
-    }
-    let mut numbers = vec![0; functions.len()];
-    for (new, function) in functions.iter_mut().enumerate() {
-        if function.name == NOBODY {
-            function.file = 0;
-        }
-        if let Some(place) = numbers.get_mut(index(function.name)) {
-            *place = number(new);
-        }
-    }
-    Ok((functions, numbers))
-}
-
-/// The file that most of a function is in; of equals the first.
-fn usual_file(places: &[(Place, usize)], calls: &[(u32, Place)]) -> u32 {
-    let mut counts: HashMap<u32, usize> = HashMap::new();
-    let with_line = places
-        .iter()
-        .filter(|(place, _)| place.line != 0)
-        .map(|(place, count)| (place.file, *count));
-    for (file, count) in with_line.chain(calls.iter().map(|(_, place)| (place.file, 1))) {
-        let sum = counts.entry(file).or_default();
-        *sum = sum.saturating_add(count);
-    }
-    let most = counts
-        .into_iter()
-        .max_by_key(|(file, count)| (*count, std::cmp::Reverse(*file)));
-    let first = places.first().map(|(place, _)| place.file);
-    most.map(|(file, _)| file).or(first).unwrap_or(0)
 }
 
 impl Encoder<'_> {
@@ -453,55 +336,4 @@ fn parent_of(flat: &Flat, context: u32) -> u32 {
         // The function itself has none: nothing is this.
         None => u32::MAX,
     }
-}
-
-/// The difference of two numbers, small whichever is larger.
-fn zigzag(from: u32, to: u32) -> u32 {
-    match to.checked_sub(from) {
-        Some(ahead) => ahead << 1,
-        None => (from.wrapping_sub(to).wrapping_sub(1)) << 1 | 1,
-    }
-}
-
-/// Two numbers that are small most of the time.
-fn nibbles(bytes: &mut Vec<u8>, first: u32, second: u32) {
-    let long = u32::from(LONG_NIBBLE);
-    let [low, ..] = (first.min(long) | second.min(long) << 4).to_le_bytes();
-    bytes.push(low);
-    for number in [first, second] {
-        if let Some(more) = number.checked_sub(long) {
-            varint(bytes, more);
-        }
-    }
-}
-
-fn varint(bytes: &mut Vec<u8>, mut value: u32) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            bytes.push(low & 0x7f);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
-}
-
-fn u24(value: u32, what: &'static str) -> Result<[u8; 3], TooMany> {
-    match value.to_le_bytes() {
-        [a, b, c, 0] => Ok([a, b, c]),
-        _ => Err(TooMany(what)),
-    }
-}
-
-fn u16_of(value: u32, what: &'static str) -> Result<u16, TooMany> {
-    u16::try_from(value).map_err(|_| TooMany(what))
-}
-
-fn index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BinaryHeap, HashMap};
 
+use super::packed::{index, number};
 use crate::index::format::{DEEPEST_SYMBOL, IS_CHARACTER, SYMBOL_BITS};
 
 /// A pair that occurs less often saves nothing: its rule takes four bytes.
@@ -238,11 +239,3 @@ impl Pairs {
 
 /// Where the second symbol of a pair was, before the pair became one.
 const HOLE: u32 = NONE - 1;
-
-fn index(symbol: u32) -> usize {
-    usize::try_from(symbol).unwrap_or(usize::MAX)
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(NONE)
-}

@@ -2,13 +2,16 @@
 
 mod encode;
 mod flat;
+mod functions;
 mod grammar;
+mod packed;
 
 use std::fmt;
 
 use crate::dwarf::{Debug, Elf, Error};
-pub use encode::{TooMany, encode, seal};
+pub use encode::{encode, seal};
 pub use flat::{Context, ContextId, Flat, NOBODY, Named, Place, Row};
+pub use packed::TooMany;
 
 /// Why there is no index.
 #[derive(Clone, Debug, PartialEq, Eq)]
