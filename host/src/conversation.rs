@@ -6,11 +6,15 @@
 //! read ADDRESS BYTES       ok, then the bytes in hexadecimal; or: no, and why
 //! registers                ok, then what `info registers` prints, each byte in hexadecimal
 //! memory                   ok, then the end of RAM, in decimal
-//! beacon                   ok, then the virtual address of the kernel's beacon
+//! beacon                   ok, then the virtual address of the kernel's beacon and the page that was
+//!                          told by `found`, each or `-`
+//! search FROM TO MARK      ok, then the pages in between that begin with these bytes
+//! found PAGE               ok; the beacon is on this physical page
 //! ```
 //!
 //! What is to be shown follows as lines that begin with `|`, and the last one is `end`.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, Stdin, Write as _};
 
 use anyhow::{Context as _, bail};
@@ -18,7 +22,7 @@ use exported::PhysRange;
 use machine::Registers;
 
 use crate::monitor;
-use crate::source::Source;
+use crate::source::{Hint, Source};
 
 /// Standard input and output, with somebody who answers.
 pub(crate) struct Conversation {
@@ -38,15 +42,25 @@ impl Conversation {
         output.flush()?;
         let mut line = String::new();
         self.input.lock().read_line(&mut line)?;
-        match line.trim_end().split_once(' ') {
-            Some(("ok", answer)) => Ok(answer.to_owned()),
-            Some(("no", why)) => bail!("{why}"),
+        let line = line.trim_end();
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("ok", answer) => Ok(answer.to_owned()),
+            ("no", why) => bail!("{why}"),
             _ => bail!("GDB does not answer"),
         }
     }
 }
 
-fn bytes(hex: &str) -> Option<Vec<u8>> {
+/// Two digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The bytes of a text in hexadecimal.
+pub(crate) fn bytes(hex: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| (byte as char).to_digit(16);
     let pairs = hex.as_bytes().chunks(2);
     pairs
@@ -82,8 +96,26 @@ impl Source for Conversation {
         }])
     }
 
-    fn hint(&mut self) -> Option<u64> {
-        let answer = self.ask("beacon").ok()?;
-        u64::from_str_radix(answer.trim_start_matches("0x"), 16).ok()
+    fn hint(&mut self) -> Hint {
+        let answer = self.ask("beacon").unwrap_or_default();
+        let mut words = answer.split_whitespace();
+        let mut next = || u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok();
+        Hint {
+            virt: next(),
+            page: next(),
+        }
+    }
+
+    fn search(&mut self, range: PhysRange, mark: &[u8]) -> Option<Vec<u64>> {
+        let mark = hex(mark);
+        let question = format!("search {:#x} {:#x} {mark}", range.start, range.end);
+        let answer = self.ask(&question).ok()?;
+        let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+        answer.split_whitespace().map(number).collect()
+    }
+
+    fn found(&mut self, page: u64) {
+        // It only makes the next search shorter.
+        drop(self.ask(&format!("found {page:#x}")));
     }
 }

@@ -8,7 +8,7 @@ use machine::Registers;
 use crate::memory::Memory;
 use crate::outside::Outside;
 use crate::run::Session;
-use crate::source::Source;
+use crate::source::{Hint, Source};
 
 const MIB: u64 = 1 << 20;
 /// Where physical address 0 is mapped, by pages of 1 GiB.
@@ -20,7 +20,7 @@ const SLOTS: u64 = 0x9000;
 const PROCESS: u64 = 0xa000;
 
 /// Four MiB of memory, whose tables at 0x1000 map all of it twice: at 0, and in the upper half.
-struct Bytes(Vec<u8>);
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl Bytes {
     fn new() -> Self {
@@ -74,9 +74,11 @@ impl Source for Bytes {
         }])
     }
 
-    fn hint(&mut self) -> Option<u64> {
-        None
+    fn hint(&mut self) -> Hint {
+        Hint::default()
     }
+
+    fn found(&mut self, _: u64) {}
 }
 
 fn refusal(memory: Bytes) -> String {

@@ -11,7 +11,7 @@ use object::Endianness;
 use object::elf::{ET_CORE, FileHeader64, PT_LOAD, PT_NOTE};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-use crate::source::Source;
+use crate::source::{Hint, Source};
 
 /// Headers and notes are at the beginning, and never as long as this.
 const HEAD: u64 = 1 << 20;
@@ -21,6 +21,7 @@ pub(crate) struct Dump {
     file: File,
     pieces: Vec<Piece>,
     registers: Registers,
+    tr_base: u64,
 }
 
 /// Memory from `start` on, at an offset in the file.
@@ -40,17 +41,23 @@ impl Dump {
         };
         let name = path.display();
         let (file, head, length) = open().with_context(|| format!("cannot read {name}"))?;
-        let (pieces, registers) =
+        let (pieces, (registers, tr_base)) =
             parse(&head, length).with_context(|| format!("{name} is no dump of a guest"))?;
         Ok(Dump {
             file,
             pieces,
             registers,
+            tr_base,
         })
+    }
+
+    /// Where the TSS is.
+    pub(crate) fn tr_base(&self) -> u64 {
+        self.tr_base
     }
 }
 
-fn parse(head: &[u8], length: u64) -> anyhow::Result<(Vec<Piece>, Registers)> {
+fn parse(head: &[u8], length: u64) -> anyhow::Result<(Vec<Piece>, (Registers, u64))> {
     let header = FileHeader64::<Endianness>::parse(head).context("it is not an ELF file")?;
     let endian = header.endian()?;
     if header.e_type.get(endian) != ET_CORE {
@@ -94,8 +101,9 @@ fn parse(head: &[u8], length: u64) -> anyhow::Result<(Vec<Piece>, Registers)> {
     Ok((pieces, registers))
 }
 
-/// The processor as QEMU describes it: `QEMUCPUState` in its `target/i386/arch_dump.c`.
-fn state(bytes: &[u8]) -> anyhow::Result<Registers> {
+/// The processor as QEMU describes it: `QEMUCPUState` in its `target/i386/arch_dump.c`. And where
+/// the TSS is.
+fn state(bytes: &[u8]) -> anyhow::Result<(Registers, u64)> {
     let mut words = Words(bytes);
     let (version, size) = (words.half()?, words.half()?);
     if version != 1 || usize::try_from(size).is_ok_and(|size| size > bytes.len()) {
@@ -141,7 +149,8 @@ fn state(bytes: &[u8]) -> anyhow::Result<Registers> {
     (out.gs, out.gs_base) = (gs, gs_base.base);
     (out.ss, _) = segment()?;
     (out.ldtr, _) = segment()?;
-    (out.tr, _) = segment()?;
+    let (tr, tss) = segment()?;
+    out.tr = tr;
     (_, out.gdtr) = segment()?;
     (_, out.idtr) = segment()?;
     out.cr0 = words.word()?;
@@ -149,7 +158,7 @@ fn state(bytes: &[u8]) -> anyhow::Result<Registers> {
     out.cr2 = words.word()?;
     out.cr3 = words.word()?;
     out.cr4 = words.word()?;
-    Ok(out)
+    Ok((out, tss.base))
 }
 
 /// Little-endian numbers, one after the other.
@@ -196,9 +205,11 @@ impl Source for Dump {
         Ok(self.pieces.iter().map(|piece| piece.memory).collect())
     }
 
-    fn hint(&mut self) -> Option<u64> {
-        None
+    fn hint(&mut self) -> Hint {
+        Hint::default()
     }
+
+    fn found(&mut self, _: u64) {}
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Finding the kernel in memory, and what it says about itself.
 
 use anyhow::{Context as _, bail};
-use exported::{Beacon, Header, MAGIC, Record, VERSION};
+use exported::{Beacon, Header, MAGIC, PhysRange, Record, VERSION};
 use machine::{Paging, PhysAddr, PhysMemory as _, Registers, VirtAddr};
 
 use crate::memory::Memory;
@@ -22,25 +22,49 @@ pub(crate) struct Found {
 pub(crate) fn find(memory: &mut Memory) -> anyhow::Result<Found> {
     // Without registers it can still be found.
     let registers = memory.registers();
-    if let (Ok(registers), Some(at)) = (&registers, memory.source().hint()) {
+    let hint = memory.source().hint();
+    if let Some(page) = hint.page
+        && let Some(beacon) = beacon_at(memory, page)
+        && let Ok(found) = lead(memory, &beacon)
+        && leads_to(memory, &found, beacon.at) == Some(page)
+    {
+        return Ok(found);
+    }
+    if let (Ok(registers), Some(at)) = (&registers, hint.virt) {
         let paging = in_use(registers);
         let root = PhysAddr(registers.cr3);
         if let Some(beacon) = read::<Beacon>(memory, &paging, root, at)
             && beacon.magic == MAGIC
         {
-            return lead(memory, &beacon);
+            let found = lead(memory, &beacon)?;
+            if let Some(page) = leads_to(memory, &found, at) {
+                memory.source().found(page);
+            }
+            return Ok(found);
         }
     }
     let mut refused = None;
     for range in memory.source().ram()? {
-        let pages = range.start.next_multiple_of(PAGE)..range.end;
-        for at in pages.step_by(PAGE as usize) {
+        let range = PhysRange {
+            start: range.start.next_multiple_of(PAGE),
+            ..range
+        };
+        let known = memory.source().search(range, &mark());
+        let each = || (range.start..range.end).step_by(PAGE as usize);
+        let pages: &mut dyn Iterator<Item = u64> = match known {
+            Some(pages) => &mut pages.into_iter(),
+            None => &mut each(),
+        };
+        for at in pages {
             let Some(beacon) = beacon_at(memory, at) else {
                 continue;
             };
             match lead(memory, &beacon) {
                 // What a kernel left behind that ran before a reset does not lead to itself.
-                Ok(found) if leads_to(memory, &found, beacon.at) == Some(at) => return Ok(found),
+                Ok(found) if leads_to(memory, &found, beacon.at) == Some(at) => {
+                    memory.source().found(at);
+                    return Ok(found);
+                }
                 Ok(_) => {}
                 Err(why) => {
                     refused.get_or_insert(why);
@@ -59,12 +83,17 @@ pub(crate) fn find(memory: &mut Memory) -> anyhow::Result<Found> {
 }
 
 /// How the processor reads tables, as far as its registers say.
-fn in_use(registers: &Registers) -> Paging {
+pub(crate) fn in_use(registers: &Registers) -> Paging {
     const LA57: u64 = 1 << 12;
     Paging {
         levels: if registers.cr4 & LA57 != 0 { 5 } else { 4 },
         ..Paging::four_level(PHYS_BITS)
     }
+}
+
+/// [`MAGIC`] as it lies in memory.
+fn mark() -> Vec<u8> {
+    MAGIC.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 fn beacon_at(memory: &mut Memory, at: u64) -> Option<Beacon> {

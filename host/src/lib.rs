@@ -17,6 +17,7 @@ mod options;
 mod outside;
 mod run;
 mod source;
+mod stub;
 
 pub use framed::Framed;
 

@@ -21,6 +21,10 @@ pub(crate) enum Options {
     Help,
     /// To run commands.
     Run { from: From, commands: Vec<String> },
+    /// To say which kernel it is, and where.
+    Where(From),
+    /// To be the GDB stub of a dump.
+    Stub(PathBuf),
 }
 
 pub(crate) const HELP: &str = "\
@@ -31,6 +35,9 @@ usage: cargo xtask rw --core FILE [-c COMMAND]...
   --core FILE      what QEMU's `dump-guest-memory FILE` wrote
   -c COMMAND       a command, such as `walk 0x401000 1`; without any, they are read from
                    standard input, a line each
+  --stub           be a GDB stub on standard input and output:
+                   gdb -ex 'target remote | cargo xtask rw --core FILE --stub'
+  --where          only the kernel's build, and where its image begins
   --conversation   what GDB's side of this program uses
 
 Commands that only look work as in the kernel's shell: walk, map, diff, check, ps, stacks, frame,
@@ -42,10 +49,13 @@ that is to be popped next.
 pub(crate) fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Options> {
     let mut from = None;
     let mut commands = Vec::new();
+    let (mut is_stub, mut is_where) = (false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("core") => from = Some(From::Dump(parser.value()?.into())),
             Long("conversation") => from = Some(From::Conversation),
+            Long("stub") => is_stub = true,
+            Long("where") => is_where = true,
             Short('c') => commands.push(parser.value()?.string()?),
             Long("help") | Short('h') => return Ok(Options::Help),
             Value(value) => bail!(
@@ -56,5 +66,13 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Options> {
         }
     }
     let from = from.context("which kernel? --core FILE names a dump of its memory")?;
-    Ok(Options::Run { from, commands })
+    if !commands.is_empty() && (is_stub || is_where) {
+        bail!("--stub and --where take no commands");
+    }
+    match (is_stub, from) {
+        (true, From::Dump(path)) => Ok(Options::Stub(path)),
+        (true, From::Conversation) => bail!("--stub needs a dump (--core FILE)"),
+        (false, from) if is_where => Ok(Options::Where(from)),
+        (false, from) => Ok(Options::Run { from, commands }),
+    }
 }

@@ -6,11 +6,13 @@ use shell::framing::Line;
 
 use crate::conversation::Conversation;
 use crate::dump::Dump;
+use crate::find;
 use crate::framed::Framed;
 use crate::memory::Memory;
 use crate::options::{From, HELP, Options};
 use crate::outside::Outside;
 use crate::source::Source;
+use crate::stub;
 
 /// Does what was asked; whether all of it went well.
 pub(crate) fn run(options: Options) -> anyhow::Result<bool> {
@@ -20,6 +22,21 @@ pub(crate) fn run(options: Options) -> anyhow::Result<bool> {
             return Ok(true);
         }
         Options::Run { from, commands } => (from, commands),
+        Options::Where(From::Dump(path)) => {
+            println!("{}", whereabouts(Box::new(Dump::open(&path)?))?);
+            return Ok(true);
+        }
+        Options::Where(From::Conversation) => {
+            return Ok(answer(|out| {
+                out(&whereabouts(Box::new(Conversation::new()))?);
+                Ok(true)
+            }));
+        }
+        Options::Stub(path) => {
+            let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+            stub::serve(&path, input, output)?;
+            return Ok(true);
+        }
     };
     match from {
         From::Dump(path) => {
@@ -37,23 +54,29 @@ pub(crate) fn run(options: Options) -> anyhow::Result<bool> {
                 false => Ok(session.all(&commands, &mut out)),
             }
         }
-        From::Conversation => Ok(converse(&commands)),
+        From::Conversation => Ok(answer(|out| {
+            let mut session = Session::new(Box::new(Conversation::new()))?;
+            Ok(session.all(&commands, out))
+        })),
     }
 }
 
-/// Everything that is to be shown goes to GDB, errors too.
-fn converse(commands: &[String]) -> bool {
+/// Everything that is to be shown goes to GDB, errors too; whether all went well.
+fn answer(run: impl FnOnce(&mut dyn FnMut(&str)) -> anyhow::Result<bool>) -> bool {
     let mut out = |line: &str| println!("|{line}");
-    let is_well = match Session::new(Box::new(Conversation::new())) {
-        Ok(mut session) => session.all(commands, &mut out),
-        Err(why) => {
-            out(&format!("rw: {why:#}"));
-            false
-        }
-    };
+    let is_well = run(&mut out).unwrap_or_else(|why| {
+        out(&format!("rw: {why:#}"));
+        false
+    });
     println!("end");
     let _ = std::io::stdout().flush();
     is_well
+}
+
+/// The kernel's build, and where its image begins, by its own word.
+fn whereabouts(source: Box<dyn Source>) -> anyhow::Result<String> {
+    let header = find::find(&mut Memory::new(source))?.header;
+    Ok(format!("{} {:#x}", header.build.text(), header.image))
 }
 
 /// A kernel, and a shell that looks at it.

@@ -206,6 +206,7 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
 /// On the stack that will be the one of the kernel's own thread: heap, screen, interrupts. What fails from here
 /// on ends in the shell.
 extern "C" fn second_half() -> ! {
+    cpu::nobody_called();
     CAN_FAIL.store(true, Ordering::Relaxed);
     stage("heap");
     if let Err(why) = heap::init() {
@@ -242,6 +243,7 @@ pub(crate) fn forget_shell() {
 
 /// The debugger's thread, from its beginning or, when it was given up, from here again.
 pub(crate) extern "C" fn shell() -> ! {
+    cpu::nobody_called();
     crash::in_shell();
     let Some(&summary) = SUMMARY.get() else {
         give_up("summary", &"lost")

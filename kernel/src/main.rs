@@ -53,5 +53,6 @@ entry_point!(start, config = &CONFIG);
 
 /// The first Rust code that runs, on the bootloader's stack and page tables.
 fn start(info: &'static mut BootInfo) -> ! {
+    arch::cpu::nobody_called();
     boot::first_half(info)
 }

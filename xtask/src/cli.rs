@@ -86,6 +86,8 @@ pub enum Command {
     Record {
         /// What to run.
         sources: Vec<Source>,
+        /// From when the machine is switched on, not from the prompt.
+        boot: bool,
     },
     /// GDB on the recording.
     Replay {
@@ -112,7 +114,7 @@ pub enum Debug {
     Live,
     /// What is left when these commands have been run.
     PostMortem(Vec<Source>),
-    /// A dump of a machine's memory, and commands of the kernel's shell to run on it.
+    /// A dump of a machine's memory; commands of the kernel's shell to run on it, or none for GDB.
     Core(PathBuf, Vec<Source>),
 }
 
@@ -252,7 +254,15 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
 }
 
 fn flag(argument: &Arg<'_>) -> Option<&'static str> {
-    const FLAGS: [&str; 6] = ["display", "gdb", "json", "check", "help", "post-mortem"];
+    const FLAGS: [&str; 7] = [
+        "display",
+        "gdb",
+        "json",
+        "check",
+        "help",
+        "post-mortem",
+        "boot",
+    ];
     match argument {
         Arg::Short('h') => Some("help"),
         Arg::Long(name) => FLAGS.into_iter().find(|flag| flag == name),
@@ -265,6 +275,7 @@ fn known_flags(command: &Command) -> &'static [&'static str] {
         Command::Help => &["display", "gdb", "json", "check", "help"],
         Command::Run { .. } => &["display", "gdb"],
         Command::Gdb { .. } => &["post-mortem"],
+        Command::Record { .. } => &["boot"],
         Command::Exec { .. } => &["json"],
         Command::Bench { .. } | Command::Docs { .. } => &["check"],
         _ => &[],
@@ -325,10 +336,11 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
             what: debug(given)?,
             words: std::mem::take(&mut given.rest),
         },
-        "record" if given.sources.is_empty() => {
+        "record" if given.sources.is_empty() && !has("boot") => {
             bail!("record: which commands? (-c 'COMMANDS', FILE, or - for stdin)")
         }
         "record" => Command::Record {
+            boot: has("boot"),
             sources: std::mem::take(&mut given.sources),
         },
         "replay" => Command::Replay {

@@ -19,7 +19,7 @@ use crate::recording::Recording;
 use crate::scratch::Scratch;
 use crate::{signals, tools};
 
-/// Where `run --gdb` waits.
+/// Where `run --gdb` waits, unless `RINGWALK_GDB_PORT` says otherwise.
 const PORT: u16 = 1234;
 /// How long QEMU may take to come up.
 const START: Duration = Duration::from_secs(20);
@@ -55,6 +55,7 @@ pub fn run(
     words: &[OsString],
 ) -> anyhow::Result<Outcome> {
     match what {
+        Debug::Core(file, _) if commands.is_empty() => dump(built, file, words),
         Debug::Core(file, _) => core(file, commands),
         Debug::PostMortem(_) => post_mortem(built, options, commands, words),
         Debug::Live => live(built, options, words),
@@ -63,9 +64,10 @@ pub fn run(
 
 fn live(built: &Built, options: &Options, words: &[OsString]) -> anyhow::Result<Outcome> {
     let gdb = &built.ready.tools.gdb;
-    if somebody_listens(PORT) {
-        eprintln!("attaching to the machine at localhost:{PORT}, which goes on when GDB leaves");
-        let place = format!("localhost:{PORT}");
+    let port = port();
+    if somebody_listens(port) {
+        eprintln!("attaching to the machine at localhost:{port}, which goes on when GDB leaves");
+        let place = format!("localhost:{port}");
         let mut command = debugger(&built.project, gdb, &built.kernel.whole, &place);
         command.args(words);
         return session(command);
@@ -142,7 +144,29 @@ fn die(guest: &mut Guest, command: &str, timeout: Duration) -> anyhow::Result<St
     Ok(said)
 }
 
-/// Runs the shell's commands on a dump, without GDB: a dump holds memory, and no machine to step.
+/// GDB on a dump, for which we answer as QEMU would (`rw --stub`).
+fn dump(built: &Built, file: &Path, words: &[OsString]) -> anyhow::Result<Outcome> {
+    let program = std::env::current_exe()?;
+    let stub = stub_of(&program, &["rw"], file);
+    let gdb = &built.ready.tools.gdb;
+    let mut command = debugger(&built.project, gdb, &built.kernel.whole, &stub);
+    command.args(words);
+    session(command)
+}
+
+/// What GDB connects to for a dump: a program that it starts itself, through a shell.
+#[must_use]
+pub fn stub_of(program: &Path, words: &[&str], file: &Path) -> String {
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let mut text = format!("| {}", quoted(program));
+    for word in words {
+        text.push(' ');
+        text.push_str(word);
+    }
+    text + &format!(" --core {} --stub", quoted(file))
+}
+
+/// Runs the shell's commands on a dump, without GDB.
 fn core(file: &Path, commands: &[String]) -> anyhow::Result<Outcome> {
     let mut words = vec![OsString::from("--core"), file.into()];
     for command in commands {
@@ -177,9 +201,16 @@ pub fn replay(project: &Project, words: &[OsString]) -> anyhow::Result<Outcome> 
     session(command)
 }
 
+/// The port of this machine at which `run --gdb` waits and `gdb` looks.
+#[must_use]
+pub fn port() -> u16 {
+    let named = std::env::var("RINGWALK_GDB_PORT").ok();
+    named.and_then(|port| port.parse().ok()).unwrap_or(PORT)
+}
+
 /// Whether some program accepts connections at this port of this machine. It is not tried: who
 /// connects to a GDB stub stops the machine.
-fn somebody_listens(port: u16) -> bool {
+pub fn somebody_listens(port: u16) -> bool {
     const LISTENS: &str = "0A";
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let wanted = format!(":{port:04X}");

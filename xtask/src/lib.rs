@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod built;
+pub mod call;
 pub mod checks;
 pub mod cli;
 pub mod compiler;

@@ -27,11 +27,21 @@ const LOOK: Duration = Duration::from_millis(300);
 /// How long a command may be silent before it counts as one that hangs.
 const HANGS: Duration = Duration::from_secs(10);
 
+/// Where a recording begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At the prompt: short, and quick to go back in.
+    Prompt,
+    /// When the machine is switched on: each step back runs all of the firmware and the boot again.
+    PowerOn,
+}
+
 /// A recording on this machine.
 #[derive(Clone, Debug)]
 pub struct Recording {
     folder: PathBuf,
     options: Options,
+    begin: Begin,
     /// The number of the last instruction, which is not executed yet when a replay stops there.
     pub last: u64,
     /// How it ended, in words.
@@ -46,11 +56,12 @@ pub struct Recording {
 pub fn make(
     built: &Built,
     options: &Options,
+    begin: Begin,
     commands: &[String],
     echo: bool,
 ) -> anyhow::Result<Recording> {
     let folder = built.project.target().join("recording");
-    make_in(&folder, &built.kernel.whole, options, commands, echo)
+    make_in(&folder, &built.kernel.whole, options, begin, commands, echo)
 }
 
 /// The same, into a folder of one's choice, which is emptied.
@@ -62,6 +73,7 @@ pub fn make_in(
     folder: &Path,
     kernel: &Path,
     options: &Options,
+    begin: Begin,
     commands: &[String],
     echo: bool,
 ) -> anyhow::Result<Recording> {
@@ -89,17 +101,19 @@ pub fn make_in(
     qcow2::overlay(&overlay, &options.image)?;
     options.overlay = Some(overlay);
 
-    let mut guest = Guest::boot(&options)?;
-    guest.qmp("stop", json!({}))?;
-    let said = guest.hmp(&format!("savevm {SNAPSHOT}"))?;
-    if !said.trim().is_empty() {
-        bail!("QEMU took no snapshot: {}", said.trim());
+    if begin == Begin::Prompt {
+        let mut guest = Guest::boot(&options)?;
+        guest.qmp("stop", json!({}))?;
+        let said = guest.hmp(&format!("savevm {SNAPSHOT}"))?;
+        if !said.trim().is_empty() {
+            bail!("QEMU took no snapshot: {}", said.trim());
+        }
     }
-    drop(guest);
 
     let mut recording = Recording {
         folder,
         options,
+        begin,
         last: 0,
         end: String::new(),
     };
@@ -107,7 +121,13 @@ pub fn make_in(
     options.extra.extend(recording.counting("record"));
     options.extra.push("-no-shutdown".to_owned());
     let mut guest = Guest::start(&options)?;
-    recording.end = typed(&mut guest, commands, echo)?;
+    recording.end = match begin {
+        Begin::Prompt => typed(&mut guest, commands, echo)?,
+        Begin::PowerOn => match guest.wait_for_prompt() {
+            Ok(()) => typed(&mut guest, commands, echo)?,
+            Err(failure) => format!("the boot ended before its prompt: {failure}"),
+        },
+    };
     drop(guest.qmp("stop", json!({})));
     let said = guest.hmp("info replay")?;
     let count = said
@@ -227,9 +247,14 @@ impl Recording {
             silence: Duration::from_secs(60),
             logs: folder.join("logs"),
         };
+        let begin = match about.get("begin").and_then(Value::as_str) {
+            Some("power-on") => Begin::PowerOn,
+            _ => Begin::Prompt,
+        };
         Ok(Self {
             folder,
             options,
+            begin,
             last: number("last")?,
             end: text("end")?.to_owned(),
         })
@@ -242,6 +267,10 @@ impl Recording {
             "firmware": self.options.firmware.word(),
             "memory_mib": self.options.memory_mib,
             "cpu": self.options.cpu,
+            "begin": match self.begin {
+                Begin::Prompt => "prompt",
+                Begin::PowerOn => "power-on",
+            },
             "last": self.last,
             "end": self.end,
         });
@@ -280,14 +309,18 @@ impl Recording {
             .display()
             .to_string()
             .replace(',', ",,");
-        [
-            "-loadvm",
-            SNAPSHOT,
-            "-icount",
-            &format!("shift=0,sleep=on,rr={mode},rrfile={log}"),
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        let count = format!("shift=0,sleep=on,rr={mode},rrfile={log}");
+        let words = match self.begin {
+            Begin::Prompt => vec!["-loadvm", SNAPSHOT, "-icount", &count],
+            // QEMU takes the snapshot itself, before the first instruction.
+            Begin::PowerOn => {
+                return vec![
+                    "-icount".to_owned(),
+                    format!("{count},rrsnapshot={SNAPSHOT}"),
+                ];
+            }
+        };
+        words.into_iter().map(str::to_owned).collect()
     }
 }
 

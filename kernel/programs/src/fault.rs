@@ -14,12 +14,16 @@ macro_rules! fault {
             #[unsafe(naked)]
             extern "C" fn _start() -> ! {
                 core::arch::naked_asm!(
+                    // Nobody called this.
+                    ".cfi_startproc",
+                    ".cfi_undefined rip",
                     $($before,)*
                     ".globl fault_here",
                     "fault_here:",
                     $($at,)+
                     "call {survived}",
                     "ud2",
+                    ".cfi_endproc",
                     survived = sym $crate::fault::survived,
                 )
             }

@@ -18,12 +18,15 @@ macro_rules! program {
             #[unsafe(naked)]
             extern "C" fn _start() -> ! {
                 core::arch::naked_asm!(
-                    // The end of the chain of frames, for whoever walks it.
+                    // The end of the chain of frames, for whoever walks it: nobody called this.
+                    ".cfi_startproc",
+                    ".cfi_undefined rip",
                     "xor ebp, ebp",
                     "mov rdi, rsp",
                     // RSP is a multiple of 16; the call makes it what a function expects.
                     "call {begin}",
                     "ud2",
+                    ".cfi_endproc",
                     begin = sym begin,
                 )
             }

@@ -17,32 +17,53 @@ use crate::memory::stacks::Stack;
 global_asm!(
     r#"
     .pushsection .text.ringwalk_switch, "ax", @progbits
+    # What a debugger needs to walk up from here: both stacks have the same shape, so it holds on
+    # either side of the change.
+    .macro ringwalk_push_kept name
+    pushq %\name
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \name, 0
+    .endm
+    .macro ringwalk_pop_kept name
+    popq %\name
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \name
+    .endm
+
     .global ringwalk_switch
 ringwalk_switch:
     # rdi: where RSP is saved. rsi: the RSP to go on with. Everything else that the C ABI
     # lets a call change is dead here.
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    .cfi_startproc
+    ringwalk_push_kept rbx
+    ringwalk_push_kept rbp
+    ringwalk_push_kept r12
+    ringwalk_push_kept r13
+    ringwalk_push_kept r14
+    ringwalk_push_kept r15
     movq %rsp, (%rdi)
     movq %rsi, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
+    ringwalk_pop_kept r15
+    ringwalk_pop_kept r14
+    ringwalk_pop_kept r13
+    ringwalk_pop_kept r12
+    ringwalk_pop_kept rbp
+    ringwalk_pop_kept rbx
     ret
+    .cfi_endproc
 
+    # Nobody called it, and without this a debugger takes a word of the TrapFrame for who did. The
+    # instruction before is inside, since a walk looks at the one before a return address.
+    .cfi_startproc
+    .cfi_undefined rip
+    nop
     .global ringwalk_first_return
 ringwalk_first_return:
     # RSP: the TrapFrame, at the very top of a fresh stack, a multiple of 16.
     movq %rsp, %rdi
     call ringwalk_first_time
     jmp ringwalk_trap_return
+    .cfi_endproc
     .popsection
     "#,
     options(att_syntax)

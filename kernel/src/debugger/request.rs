@@ -4,7 +4,7 @@ use heapless::{String, Vec};
 use shell::{CrashKind, Exit, Pid, ProcessError};
 
 use super::{DEBUGGER_RSP, RUNS, WORLD_RSP, away, breakpoints, is_dead, stop, switch_to_debugger};
-use crate::arch::entry;
+use crate::arch::{cpu, entry};
 use crate::crash;
 use crate::lock::Lock;
 use crate::process::{self, MOST_ARGUMENTS};
@@ -88,6 +88,7 @@ pub(crate) fn give_turns() -> bool {
 
 /// The kernel's own thread, for ever.
 pub(super) extern "C" fn serve() -> ! {
+    cpu::nobody_called();
     loop {
         let request = REQUEST.lock().take();
         if let Some(request) = request {

@@ -14,6 +14,7 @@ MODULES = [
     "prefix",
     "console",
     "kernel",
+    "processes",
     "looks",
     "programs",
     "printers",
@@ -21,6 +22,7 @@ MODULES = [
     "breaks",
     "stages",
     "replay",
+    "forward",
     "why",
 ]
 
@@ -37,9 +39,9 @@ def settings():
         "set language rust",
         "set print asm-demangle on",
         "set disassembly-flavor intel",
-        # Backtraces go on above `main`, and through the kernel's entry.
+        # A function called `main` ends no backtrace here. The kernel's entry does: the bootloader jumps to it.
         "set backtrace past-main on",
-        "set backtrace past-entry on",
+        "set backtrace past-entry off",
     ):
         gdb.execute(line, to_string=True)
 

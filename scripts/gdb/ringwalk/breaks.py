@@ -1,12 +1,11 @@
 """`rw break`: breakpoints at the moments between two address spaces and between two rings."""
 
-import json
 import struct
 
 import gdb
 
-from . import kernel, machine
-from .prefix import Command, Failure, number
+from . import kernel, machine, processes
+from .prefix import Command, Failure, Plain, number
 from .walk import virtual
 
 # SDM, "Exception and Interrupt Reference".
@@ -107,31 +106,21 @@ def arrive():
     gdb.execute("x/i $rip")
 
 
-class Arrive(Command):
-    """Step over the IRETQ at a breakpoint of `rw break ring3`."""
+class Arrive(Plain):
+    """Step over the IRETQ at a breakpoint of `rw break ring3`, as that does by itself.
+
+    rw arrive"""
 
     name = "arrive"
     kind = gdb.COMMAND_OBSCURE
 
-    def run(self, words):
+    def act(self):
         arrive()
 
 
 def root_of(pid):
     """The root of a process."""
-    from . import host
-
-    shown, is_well = host.run("ps --json")
-    if not is_well:
-        raise Failure(shown[-1] if shown else "the processes cannot be read")
-    for line in shown:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if record.get("pid") == pid and record.get("root"):
-            return int(str(record["root"]).replace("_", ""), 0)
-    raise Failure(f"there is no process {pid} with a space of its own")
+    return int(str(processes.record(pid, "root")).replace("_", ""), 0)
 
 
 class Break(Command):
@@ -155,6 +144,8 @@ They are hardware breakpoints, seen and deleted as all others (info breakpoints,
         what, rest = words[0], words[1:]
         if len(rest) > (1 if what in ("cr3", "fault") else 0):
             raise Failure(f"what is `{rest[-1]}`?")
+        if why := machine.stands_still():
+            raise Failure(f"{why} comes to no breakpoint")
         file = kernel.get()
         if what == "cr3":
             root = root_of(number(rest[0])) if rest else None

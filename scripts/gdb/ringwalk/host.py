@@ -15,6 +15,8 @@ from .prefix import Failure
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 # Where the kernel says how everything in it is found; part of a mangled name.
 BEACON = "6export6BEACON"
+# The physical page it was found on, or `-`: memory need not be searched twice, whatever CR3 is.
+PAGE = "-"
 
 
 def program():
@@ -29,20 +31,26 @@ def program():
     return [path, "rw"]
 
 
-def run(line):
-    """Runs a line of the shell's; what it prints, and whether it went well."""
+def run(line="", where=False):
+    """Runs a line of the shell's, or asks which kernel it is and where; what it prints, and whether it went well."""
     machine.need()
     if not machine.is_stopped():
         raise Failure("the machine runs; stop it first (Ctrl-C)")
+    asks = ["--where"] if where else ["-c", line]
+    if path := machine.dump():
+        # It needs nobody who reads it for it.
+        done = subprocess.run([*program(), "--core", path, *asks], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return (done.stdout + done.stderr).splitlines(), done.returncode == 0
+    virtual = _beacon()
     with subprocess.Popen(
-        [*program(), "--conversation", "-c", line],
+        [*program(), "--conversation", *asks],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as child:
         try:
             with machine.physical():
-                shown = _converse(child)
+                shown = _converse(child, virtual)
         except BaseException:
             # Ctrl-C, or a machine that is gone: nobody answers any more.
             child.kill()
@@ -50,7 +58,7 @@ def run(line):
     return shown, child.returncode == 0
 
 
-def _converse(child):
+def _converse(child, virtual):
     shown = []
     for line in child.stdout:
         line = line.rstrip("\n")
@@ -59,12 +67,13 @@ def _converse(child):
         elif line == "end":
             return shown
         else:
-            child.stdin.write(_answer(line) + "\n")
+            child.stdin.write(_answer(line, virtual) + "\n")
             child.stdin.flush()
     raise Failure(f"{program()[0]} ended without an answer")
 
 
-def _answer(question):
+def _answer(question, virtual):
+    global PAGE
     words = question.split()
     try:
         if words[0] == "read":
@@ -77,7 +86,13 @@ def _answer(question):
             said = machine.monitor("info memory_size_summary")
             return "ok " + said.split(":")[1].split()[0]
         if words[0] == "beacon":
-            return f"ok {_beacon():#x}"
+            return f"ok {virtual} {PAGE}"
+        if words[0] == "search":
+            found = machine.search(int(words[1], 0), int(words[2], 0), bytes.fromhex(words[3]))
+            return " ".join(["ok", *(f"{page:#x}" for page in found)])
+        if words[0] == "found":
+            PAGE = words[1]
+            return "ok"
     except gdb.MemoryError:
         return f"no GDB cannot read {words[1]}"
     except (gdb.error, Failure, ValueError, IndexError) as why:
@@ -86,8 +101,7 @@ def _answer(question):
 
 
 def _beacon():
+    """Where the kernel's symbols say its beacon is, or `-`."""
     known = kernel.get()
-    for name in known.symbols:
-        if BEACON in name:
-            return known.address(name)
-    raise Failure(f"{known.path} has no beacon")
+    found = [name for name in known.symbols if BEACON in name]
+    return f"{known.address(found[0]):#x}" if found and known.base is not None else "-"

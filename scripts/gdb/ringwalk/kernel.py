@@ -13,12 +13,14 @@ slot that this kernel asks the bootloader for, and asks once it is hit.
 import glob
 import os
 import struct
+import subprocess
 
 import gdb
 
-from . import console, machine, replay, stepping
+from . import console, forward, machine, replay, stepping
 from .elf import Broken, Elf
-from .prefix import Command, Failure
+from .prefix import Failure, Plain
+from .walk import is_mapped
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 UPPER_HALF = 0xFFFF_8000_0000_0000
@@ -114,7 +116,7 @@ def wait(kernel):
         stop.delete()
 
 
-class Find(Command):
+class Find(Plain):
     """Find the kernel in the machine and load its symbols where it is.
 
     rw kernel
@@ -124,10 +126,37 @@ If it is not in memory yet, the machine runs until it is, and stops at the kerne
     name = "kernel"
     kind = gdb.COMMAND_FILES
 
-    def run(self, words):
-        if words:
-            raise Failure(f"what is `{words[0]}`?")
+    def act(self):
         find()
+
+
+def is_lost():
+    """Whether the machine cannot go on, since the tables in use have no page at the next instruction."""
+    try:
+        return not is_mapped(machine.register("rip"))
+    except Failure:
+        # CR3 leads nowhere.
+        return True
+
+
+def search(kernel):
+    """Where a kernel is that the tables in use do not lead to, by its own word, which is looked for in all of memory.
+    `None` if the machine can be let go until there is one."""
+    from . import host
+
+    # With paging off, and in firmware, the kernel is still to come.
+    is_stuck = bool(machine.stands_still()) or bool(machine.register("cr0") & 1 << 31) and is_lost()
+    if not is_stuck and machine.table("IDT")[0] < UPPER_HALF:
+        return None
+    shown, is_well = host.run(where=True)
+    if not is_well:
+        if is_stuck:
+            raise Failure(f"CR3 leads to no kernel, and {shown[-1].removeprefix('rw: ')}" if shown else "there is no kernel in memory")
+        return None
+    build, base = shown[0].split()
+    if not kernel.build_id.startswith(build):
+        raise Failure(f"the kernel in memory is build {build}, and {kernel.path} is build {kernel.build_id[:12]} (RINGWALK_KERNEL names another)")
+    return int(base, 0)
 
 
 def find():
@@ -135,6 +164,8 @@ def find():
     machine.need()
     kernel = get()
     base = kernel.ask()
+    if base is None:
+        base = search(kernel)
     if base is None:
         gdb.write("waiting for the kernel to be loaded; Ctrl-C gives up\n")
         gdb.flush()
@@ -144,6 +175,15 @@ def find():
             raise Failure(f"the machine stopped, and {kernel.path} (build {kernel.build_id[:12]}) is not in its memory")
     load_symbols(kernel, base)
     gdb.write(f"kernel build {kernel.build_id[:12]} at {base:#x}\n")
+
+
+def reason(command):
+    """Why a program did not answer GDB: what it says to nobody."""
+    try:
+        done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)
+    except subprocess.TimeoutExpired:
+        return f"no answer from{command}"
+    return " ".join(done.stderr.split()) or f"no answer from{command}"
 
 
 def begin():
@@ -168,10 +208,13 @@ def begin():
             try:
                 gdb.execute(f"target remote {place}", to_string=True)
             except gdb.error as why:
+                if place.startswith("|"):
+                    raise Failure(reason(place[1:])) from None
                 raise Failure(f"no machine at {place} ({str(why).splitlines()[-1]}); start QEMU with -gdb tcp::1234 -S, or cargo xtask run --gdb") from None
         console.connect()
         # How a step goes is ours to say, not what QEMU happens to begin with (see `stepping`).
         stepping.set_way("quiet")
+        forward.begin()
         find()
         replay.begin()
         gdb.execute("frame")

@@ -6,22 +6,11 @@ fault. Everything they know they read from its memory.
 
 import gdb
 
-from . import host, machine
-from .prefix import Command, Failure
+from . import host
+from .prefix import Command, one_line
+from .processes import pids
 
 ROOTS = ("cr3", "master")
-
-
-def pids():
-    """The processes there are, for completion; none if they cannot be read now."""
-    if not (machine.is_connected() and machine.is_stopped()):
-        return []
-    try:
-        shown, _ = host.run("ps")
-    except (Failure, gdb.error):
-        return []
-    first = [line.split()[0] for line in shown if line.split()]
-    return [word for word in first if word.isdigit()]
 
 
 class Look(Command):
@@ -31,11 +20,9 @@ class Look(Command):
     places = ()
 
     def invoke(self, argument, _from_tty):
-        try:
+        with one_line(self.name):
             joined = "" if argument.startswith("/") or not argument else " "
             shown, is_well = host.run(f"{self.name}{joined}{argument}")
-        except Failure as why:
-            raise gdb.GdbError(f"rw {self.name}: {why}") from None
         if not is_well and shown:
             # The last line says why; GDB shows it as an error, so that scripts notice.
             for line in shown[:-1]:

@@ -1,14 +1,18 @@
 """The machine behind GDB: QEMU's monitor, registers GDB does not know, memory by physical address."""
 
 import contextlib
+import mmap
 import os
 import re
+import tempfile
 
 import gdb
 
 from .prefix import Failure
 
 PAGE = 4096
+# How much of memory is searched at once.
+PIECE = 64 << 20
 
 
 def is_connected():
@@ -27,6 +31,20 @@ def is_stopped():
     """Whether the machine stands still, so that it can be asked."""
     thread = gdb.selected_thread()
     return thread is not None and thread.is_valid() and thread.is_stopped()
+
+
+def stands_still():
+    """What cannot go on, in words; `None` for a machine that can."""
+    said = monitor("info status")
+    if "(dump)" in said:
+        return "a dump"
+    # Behind a triple fault, or switched off; there only if QEMU has `-no-shutdown`.
+    return "a dead machine" if "(shutdown)" in said or "(internal-error)" in said else None
+
+
+def dump():
+    """The file, if this is no machine but a dump of one."""
+    return monitor("info dump").strip() if stands_still() == "a dump" else None
 
 
 @contextlib.contextmanager
@@ -78,6 +96,25 @@ def monitor(line):
     return gdb.execute("monitor " + line, to_string=True)
 
 
+def search(start, end, mark):
+    """The pages of physical memory that begin with some bytes. QEMU writes memory to a file piece by piece: GDB would
+    take seconds to ask for so much."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="ringwalk-") as folder:
+        path = os.path.join(folder, "memory")
+        for at in range(start, end, PIECE):
+            said = monitor(f'pmemsave {at:#x} {min(PIECE, end - at):#x} "{path}"')
+            if said.strip() or not os.path.exists(path):
+                raise Failure(f"QEMU does not save its memory: {said.strip()}")
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+                here = memory.find(mark)
+                while here >= 0:
+                    if (at + here) % PAGE == 0:
+                        found.append(at + here)
+                    here = memory.find(mark, here + 1)
+    return found
+
+
 def packet(text):
     """A packet of GDB's protocol, sent as it is; the answer."""
     said = gdb.execute("maintenance packet " + text, to_string=True)
@@ -88,14 +125,10 @@ def packet(text):
 def register(name):
     """A register as a number without a sign."""
     try:
-        return int(gdb.selected_frame().read_register(name)) & (2**64 - 1)
+        # Not those of a frame that `up` has selected.
+        return int(gdb.newest_frame().read_register(name)) & (2**64 - 1)
     except (gdb.error, ValueError) as why:
         raise Failure(f"no register {name}: {why}") from None
-
-
-def newest():
-    """Selects the innermost frame, whose registers are the processor's."""
-    gdb.newest_frame().select()
 
 
 def table(name):

@@ -1,12 +1,10 @@
 """Symbols of programs, at the addresses where they run."""
 
-import json
 import os
 
 import gdb
 
-from . import host
-from .looks import pids
+from . import host, processes
 from .prefix import Command, Failure, number
 
 # Where `cargo xtask` leaves them whole, beside the kernel.
@@ -45,21 +43,6 @@ def load(name):
     return path
 
 
-def name_of(pid):
-    """The program that a process runs."""
-    shown, is_well = host.run("ps --json")
-    if not is_well:
-        raise Failure(shown[-1] if shown else "the processes cannot be read")
-    for line in shown:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if record.get("pid") == pid and "name" in record:
-            return record["name"]
-    raise Failure(f"there is no process {pid}")
-
-
 class Symbols(Command):
     """Load the symbols of the program that a process runs, or unload them.
 
@@ -82,12 +65,12 @@ Without an argument it says whose are loaded."""
             gdb.write(f"unloaded those of {os.path.basename(path)}\n" if path else "none were loaded\n")
         else:
             pid = number(words[0])
-            name = name_of(pid)
+            name = processes.record(pid, "name")
             load(name)
             gdb.write(f"symbols of {name} (pid {pid})\n")
 
     def complete(self, _text, word):
-        return [each for each in [*pids(), "none"] if each.startswith(word or "")]
+        return [each for each in [*processes.pids(), "none"] if each.startswith(word or "")]
 
 
 Symbols()

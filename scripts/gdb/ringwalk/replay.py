@@ -13,12 +13,11 @@ import time
 import gdb
 
 from . import console, machine
-from .prefix import Command, Failure
+from .prefix import Failure, Plain
 
 # The number of the first instruction, and of the one that a way forward ends at, if not the last.
 FIRST = None
 LIMIT = None
-FORWARD = ("continue", "stepi", "nexti", "step", "next", "finish", "until", "advance")
 
 
 def last():
@@ -59,24 +58,17 @@ def go_to(count):
                 breakpoint.enabled = True
 
 
-class Forward(Command):
-    """Keep a replay from running past its end; called before GDB's own commands that go forward."""
-
-    name = "forward"
-    kind = gdb.COMMAND_OBSCURE
-
-    def run(self, words):
-        if last() is None or not machine.is_connected():
-            return
-        # GDB makes `reverse-stepi` of `stepi`.
-        if "everse" in gdb.execute("show exec-direction", to_string=True):
-            return
-        if now() >= last():
-            raise Failure("this is the last instruction of the recording; reverse-stepi and reverse-continue go back")
-        machine.monitor(f"replay_break {LIMIT or last()}")
+def forward():
+    """Keeps a replay from running past its end."""
+    # GDB makes `reverse-stepi` of `stepi`.
+    if "everse" in gdb.execute("show exec-direction", to_string=True):
+        return
+    if now() >= last():
+        raise Failure("this is the last instruction of the recording; reverse-stepi and reverse-continue go back")
+    machine.monitor(f"replay_break {LIMIT or last()}")
 
 
-class End(Command):
+class End(Plain):
     """Go to the last instruction of a recording.
 
     rw end"""
@@ -84,9 +76,7 @@ class End(Command):
     name = "end"
     kind = gdb.COMMAND_RUNNING
 
-    def run(self, words):
-        if words:
-            raise Failure(f"what is `{words[0]}`?")
+    def act(self):
         need()
         go_to(last())
         gdb.execute("frame")
@@ -96,8 +86,6 @@ def begin():
     """What a GDB session on a recording begins with: its end."""
     if last() is None:
         return
-    for command in FORWARD:
-        gdb.execute(f"define hook-{command}\nrw forward\nend", to_string=True)
     global FIRST
     FIRST = now()
     go_to(last())
@@ -109,5 +97,4 @@ def begin():
     )
 
 
-Forward()
 End()

@@ -3,7 +3,7 @@
 import gdb
 
 from . import breaks, kernel, machine
-from .prefix import Command, Failure
+from .prefix import Failure, Plain
 from .walk import is_mapped, virtual
 
 # A switch that takes more stages than this is not one.
@@ -27,7 +27,7 @@ def is_process(root):
     return lower is not None and any(lower)
 
 
-class StepSwitch(Command):
+class StepSwitch(Plain):
     """From before `mov cr3` to the first instruction in ring 3, each stage shown.
 
     rw step-switch
@@ -39,9 +39,7 @@ A switch to the kernel's own thread does not lead to ring 3: it is passed, and t
     name = "step-switch"
     kind = gdb.COMMAND_RUNNING
 
-    def run(self, words):
-        if words:
-            raise Failure(f"what is `{words[0]}`?")
+    def act(self):
         machine.need()
         file = kernel.get()
         cr3 = file.address("ringwalk_load_cr3")

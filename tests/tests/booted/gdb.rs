@@ -219,7 +219,7 @@ rw end
 kill
 "#;
 
-pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<()> {
+pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<After> {
     let folder = Scratch::new("recording")?;
     let commands = ["iretq fault-divide spoil=pt:$idtr:absent --force".to_owned()];
     let options = built.options(firmware);
@@ -228,6 +228,7 @@ pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<()>
         &folder.path().join("it"),
         kernel,
         &options,
+        recording::Begin::Prompt,
         &commands,
         false,
     )?;
@@ -280,7 +281,7 @@ pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<()>
     }
     let cause = said.split("[cause]\n").nth(1).unwrap_or_default();
     ensure!(cause.contains("kernel/src/process/spoil.rs:"), "{said}");
-    Ok(())
+    Ok(After::Dead)
 }
 
 /// The number of the only line that holds this text.

@@ -1,6 +1,7 @@
 //! The kernel looked at from outside, by GDB with `scripts/gdb` and in a dump of its memory: every
 //! answer is the shell's own.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -51,7 +52,7 @@ const LINES: [&str; 29] = [
 ];
 
 /// A line between answers: no command prints it.
-const MARK: &str = "=====";
+pub(crate) const MARK: &str = "=====";
 
 /// The same in the shell, in GDB and in a dump, with processes that stand still, a snapshot, and a
 /// fault on record.
@@ -100,14 +101,17 @@ fn compare(guest: &mut Guest, lines: &[String]) -> Result<()> {
         "dump-guest-memory",
         json!({ "paging": false, "protocol": file }),
     )?;
-    let in_gdb = in_gdb(guest, lines);
+    let for_gdb = for_gdb(lines);
+    let in_gdb = batch(guest, &for_gdb);
     // GDB has let it go on.
     guest.qmp("cont", json!({}))?;
-    same(lines, &wanted, &in_gdb?).context("in GDB")?;
+    same(lines, &wanted, &in_gdb?.0).context("in GDB")?;
     let in_core = in_core(&core, lines);
+    let in_core_gdb = in_core_gdb(&core, &for_gdb);
     let damaged = damaged(&core);
     std::fs::remove_file(&core)?;
     same(lines, &wanted, &in_core?).context("in a dump")?;
+    same(lines, &wanted, &in_core_gdb?.0).context("in a dump, in GDB")?;
     damaged.context("in a damaged dump")
 }
 
@@ -150,6 +154,29 @@ fn damaged(core: &Path) -> Result<()> {
             said.contains(expected) && said.lines().count() == 1 && !done.status.success(),
             "{expected}: {said}"
         );
+        if index == 2 {
+            let (_, said) = in_core_gdb(core, &["rw ps".to_owned()])?;
+            ensure!(said.contains(expected), "in GDB: {said}");
+        }
+    }
+    // Cut off, wherever: its own end is looked at before any of its memory.
+    for length in [file.metadata()?.len() / 2, 4096, 63, 0] {
+        file.set_len(length)?;
+        let done = Command::new(std::env::current_exe()?)
+            .arg("--core")
+            .arg(core)
+            .args(["-c", "ps"])
+            .output()?;
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        ensure!(
+            said.contains("is no dump of a guest") && said.lines().count() == 1,
+            "cut to {length}: {said}"
+        );
+        let (_, said) = in_core_gdb(core, &["rw ps".to_owned()])?;
+        ensure!(
+            said.contains("is no dump of a guest") && !said.contains("Traceback"),
+            "in GDB, cut to {length}: {said}"
+        );
     }
     Ok(())
 }
@@ -179,7 +206,7 @@ fn find(file: &File, bytes: &[u8]) -> Result<Option<u64>> {
     Ok(None)
 }
 
-type Answers = Vec<Vec<String>>;
+pub(crate) type Answers = Vec<Vec<String>>;
 
 fn same(lines: &[String], wanted: &Answers, got: &Answers) -> Result<()> {
     ensure!(wanted.len() == got.len(), "{} answers", got.len());
@@ -269,28 +296,39 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
     end_all(guest)
 }
 
-fn in_gdb(guest: &mut Guest, lines: &[String]) -> Result<Answers> {
-    let lines: Vec<String> = lines
+/// As they are typed there.
+fn for_gdb(lines: &[String]) -> Vec<String> {
+    lines
         .iter()
         .map(|line| line.replace("check iret", "iret"))
         .map(|line| format!("rw {}", line.replace("check switch", "switch")))
-        .collect();
-    Ok(batch(guest, &lines)?.0)
+        .collect()
 }
 
 /// What GDB says to each command, and what it says on standard error: there go the messages of
 /// commands that fail.
-fn batch(guest: &mut Guest, commands: &[String]) -> Result<(Answers, String)> {
-    let project = Project::find();
+pub(crate) fn batch(guest: &mut Guest, commands: &[String]) -> Result<(Answers, String)> {
     let socket = guest.folder().join("gdb");
     guest.hmp(&format!(
         "gdbserver unix:{},server=on,wait=off",
         socket.display()
     ))?;
+    let said = gdb_at(&socket, commands);
+    guest.hmp("gdbserver none")?;
+    said
+}
+
+/// The same in a dump, behind which `rw --stub` answers.
+pub(crate) fn in_core_gdb(core: &Path, commands: &[String]) -> Result<(Answers, String)> {
+    let place = xtask::gdb::stub_of(&std::env::current_exe()?, &[], core);
+    gdb_at(OsStr::new(&place), commands)
+}
+
+fn gdb_at(place: impl AsRef<OsStr>, commands: &[String]) -> Result<(Answers, String)> {
     let mut gdb = Command::new("gdb");
     gdb.args(["-q", "-nx", "-batch", "-x"])
-        .arg(project.root().join("scripts/gdb/ringwalk.gdb"))
-        .env("RINGWALK_GDB", &socket)
+        .arg(Project::find().root().join("scripts/gdb/ringwalk.gdb"))
+        .env("RINGWALK_GDB", place)
         .env("RINGWALK_RW", std::env::current_exe()?);
     for command in commands {
         gdb.args(["-ex", &format!("echo \\n{MARK}\\n")]);
@@ -298,7 +336,6 @@ fn batch(guest: &mut Guest, commands: &[String]) -> Result<(Answers, String)> {
     }
     gdb.args(["-ex", &format!("echo \\n{MARK}\\n")]);
     let done = gdb.output().context("gdb cannot be started")?;
-    guest.hmp("gdbserver none")?;
     let errors = String::from_utf8_lossy(&done.stderr);
     let text = String::from_utf8_lossy(&done.stdout);
     let mut answers = split(&text, &format!("\n{MARK}\n"));
@@ -309,7 +346,7 @@ fn batch(guest: &mut Guest, commands: &[String]) -> Result<(Answers, String)> {
     Ok((answers, errors.into_owned()))
 }
 
-fn in_core(core: &Path, lines: &[String]) -> Result<Answers> {
+pub(crate) fn in_core(core: &Path, lines: &[String]) -> Result<Answers> {
     let mut rw = Command::new(std::env::current_exe()?);
     rw.arg("--core").arg(core);
     for line in lines {
@@ -328,7 +365,7 @@ fn in_core(core: &Path, lines: &[String]) -> Result<Answers> {
     Ok(answers)
 }
 
-fn split(text: &str, mark: &str) -> Answers {
+pub(crate) fn split(text: &str, mark: &str) -> Answers {
     text.split(mark)
         .map(|part| part.lines().map(str::to_owned).collect())
         .collect()

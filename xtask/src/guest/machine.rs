@@ -84,7 +84,7 @@ pub fn arguments(options: &Options) -> Vec<String> {
     add(["-device", "ide-hd,drive=disk,bus=ide.0"]);
     if options.gdb {
         // Only this machine may connect: the stub has no password.
-        add(["-gdb", "tcp:127.0.0.1:1234"]);
+        add(["-gdb", &format!("tcp:127.0.0.1:{}", crate::gdb::port())]);
         words.push("-S".to_owned());
     }
     words.extend(options.extra.iter().cloned());
@@ -127,7 +127,8 @@ impl Machine {
                 command.args([use_it, value]);
             }
         }
-        if options.firmware == Firmware::Bios {
+        // A recording must have what its replay has, and no more.
+        if options.firmware == Firmware::Bios && options.overlay.is_none() {
             // SeaBIOS tells its story to this port; it shows how far the firmware came.
             let file = format!("file,id=firmware,path={}", firmware_log.display());
             command.args(["-chardev", &file]);
