@@ -108,8 +108,9 @@ fn word_shape(word: &str) -> String {
                 .bytes()
                 .all(|byte| byte.is_ascii_hexdigit() || byte == b'_')
     };
-    if word.split("..").all(is_number) || is_number(word) {
-        return "#".to_owned();
+    let bare = word.trim_end_matches([',', ';', ':', ')']);
+    if bare.split("..").all(is_number) || is_number(bare) {
+        return word.replacen(bare, "#", 1);
     }
     let mut shape = String::new();
     for character in word.chars() {
@@ -136,6 +137,7 @@ mod tests {
             shape("0xffff_8000..0xffff_9000 84K -r-- WB 21x4K"),
             "# #K -r-- WB #x#K"
         );
+        assert_eq!(shape("rip 0xda15, in f"), "rip #, in f");
         assert_ne!(shape("-r-x"), shape("-rw-"));
         assert_ne!(shape("absent"), shape("table"));
         // Words of hex letters alone are words.
