@@ -6,7 +6,7 @@
 use core::fmt;
 
 use machine::VirtAddr;
-use shell::{Image, NoSymbols, Pid, Symbols};
+use shell::{Image, NoSymbols, Pid, Sources, Symbols};
 use spin::Once;
 use symbolizer::{Index, build_id};
 
@@ -58,6 +58,12 @@ fn open(name: &str, build_id: &[u8]) -> Result<Index<'static>, NoSymbols> {
     let index = Index::open(file.content).map_err(NoSymbols::Refused)?;
     index.is_of(build_id).map_err(NoSymbols::Refused)?;
     Ok(index)
+}
+
+impl Sources for LiveSymbols {
+    fn text(&self, path: &str) -> Option<&[u8]> {
+        ramdisk::source(path)
+    }
 }
 
 /// The names that the shell may ask for.

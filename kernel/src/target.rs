@@ -6,7 +6,7 @@ use machine::{MemoryType, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{
     Attempts, Clock, Cpu, Crash, Debugger, Edits, Event, Events, FaultRecord, Faults, FrameInfo,
     FrameTotals, Frames, Interrupts, Lines, Place, Power, PowerError, Processes, Region, Snapshots,
-    Stacks, Switches, Symbols, Target, Threads,
+    Sources, Stacks, Switches, Symbols, Target, Threads,
 };
 use spin::Once;
 
@@ -21,7 +21,7 @@ use crate::memory::frames::{self, Owner};
 use crate::memory::physmap::LiveMemory;
 use crate::memory::snapshots::LiveSnapshots;
 use crate::memory::{layout, master};
-use crate::process::{self, COPY_ON_WRITE, LiveProcesses};
+use crate::process::{self, COPY_ON_WRITE, LiveProcesses, ramdisk};
 use crate::symbols::LiveSymbols;
 use crate::{events, fault, faults, image};
 
@@ -140,6 +140,10 @@ impl Target for LiveKernel {
 
     fn symbols(&mut self) -> Option<&mut dyn Symbols> {
         Some(&mut self.symbols)
+    }
+
+    fn sources(&self) -> Option<&dyn Sources> {
+        ramdisk::has_sources().then_some(&self.symbols as &dyn Sources)
     }
 
     fn threads(&mut self) -> Option<&mut dyn Threads> {

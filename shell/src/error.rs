@@ -134,6 +134,10 @@ pub(crate) enum Error {
     RefusedStack(Raised),
     /// It came otherwise than was foretold.
     NotAsForetold(Named, Exit),
+    /// The source of this file is not there.
+    NoSource(Excerpt),
+    /// No line of a source belongs to this address.
+    NoLine(VirtAddr),
     /// No more stacks.
     Stack(StackError),
     /// No snapshot, or no more of them.
@@ -328,6 +332,8 @@ impl fmt::Display for Error {
                 write!(f, "the CPU does something else in {count} of {of} rows")
             }
             Error::NoSymbols(whose, why) => write!(f, "{whose} has no names: {why}"),
+            Error::NoSource(path) => write!(f, "the source of `{path}` was not built in"),
+            Error::NoLine(at) => write!(f, "no line of a source belongs to {at}"),
             Error::NoSymbol(name) => write!(f, "nothing is called `{name}`"),
             Error::SeveralSymbols(name, count) => {
                 write!(

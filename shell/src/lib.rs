@@ -69,9 +69,9 @@ pub use abilities::{
     Faults, Flush, FrameInfo, FrameOwner, FrameTotals, Frames, Go, Image, Interrupts, Lines,
     Moment, NoSymbols, OnStack, Outcome, Pid, Place, Poke, ProcessError, ProcessInfo, ProcessName,
     ProcessState, Processes, Program, Resting, Rsp0, Rule, Sentence, SnapshotError, SnapshotInfo,
-    SnapshotName, Snapshots, Spoil, StackError, StackInfo, StackKind, StackPlace, StackState,
-    Stacks, Start, Stop, StopReason, Subject, Switches, SymbolAt, Symbols, Threads, UndoError,
-    WatchKind, Watched, Went, is_like,
+    SnapshotName, Snapshots, Sources, Spoil, StackError, StackInfo, StackKind, StackPlace,
+    StackState, Stacks, Start, Stop, StopReason, Subject, Switches, SymbolAt, Symbols, Threads,
+    UndoError, WatchKind, Watched, Went, is_like,
 };
 pub use backtrace::{Backtrace, Call, Images};
 pub use decoder::Decoder;

@@ -10,7 +10,7 @@ use machine::{Paging, PhysAddr, PhysMemory, Registers, Rights, VirtAddr};
 
 use crate::abilities::{
     Attempts, Crash, Debugger, Edits, Events, Faults, Frames, Interrupts, Processes, Snapshots,
-    Stacks, Switches, Symbols, Threads,
+    Sources, Stacks, Switches, Symbols, Threads,
 };
 
 /// The machine the commands look at: a live kernel, a simulated machine, a paused QEMU.
@@ -97,6 +97,11 @@ pub trait Target {
 
     /// The names of functions and lines.
     fn symbols(&mut self) -> Option<&mut dyn Symbols> {
+        None
+    }
+
+    /// The text of source files, where it was built in.
+    fn sources(&self) -> Option<&dyn Sources> {
         None
     }
 

@@ -42,6 +42,17 @@ pub fn prepare(features: &[String]) -> anyhow::Result<Built> {
     prepare_with(features, None)
 }
 
+/// The same with the sources beside the programs, for the command `list`.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn prepare_with_sources(features: &[String]) -> anyhow::Result<Built> {
+    make(features, |project, kernel, programs, archive| {
+        ramdisk::with_sources(project, kernel, programs, archive)
+    })
+}
+
 /// The same with another ramdisk than the programs: a file the bootloader puts into memory beside
 /// the kernel.
 ///
@@ -49,6 +60,16 @@ pub fn prepare(features: &[String]) -> anyhow::Result<Built> {
 ///
 /// As [`prepare`].
 pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Result<Built> {
+    make(features, |_, _, _, archive| {
+        Ok(ramdisk.unwrap_or(archive).to_owned())
+    })
+}
+
+/// The same with the ramdisk that comes of the usual one.
+fn make(
+    features: &[String],
+    change: impl FnOnce(&Project, &Kernel, &Programs, &Path) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<Built> {
     let project = Project::find();
     let _lock = Lock::take(&project)?;
     let ready = setup::ready(&project)?;
@@ -56,8 +77,8 @@ pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Resu
     let kernel = kernel::build(&project, &ready.toolchain, features)?;
     let builder = image::builder(&project, &ready.toolchain)?;
     let archive = ramdisk::build(&project, &kernel, &programs)?;
-    let ramdisk = ramdisk.unwrap_or(&archive);
-    let written = image::write(&project, &builder, &kernel, Some(ramdisk))?;
+    let ramdisk = change(&project, &kernel, &programs, &archive)?;
+    let written = image::write(&project, &builder, &kernel, Some(&ramdisk))?;
     let disks = Arc::new(Scratch::new("disks").context("no folder for the disks")?);
     let keep = |image: &Path, name: &str| {
         let copy = disks.path().join(name);

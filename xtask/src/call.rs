@@ -7,7 +7,7 @@ use crate::exec::{self, Outcome};
 use crate::guest::{Firmware, Options};
 use crate::project::Project;
 use crate::{
-    bench, built, checks, corpora, docs, gdb, recording, run, screenshot, script, setup, signals,
+    bench, checks, corpora, docs, gdb, recording, run, screenshot, script, setup, signals,
 };
 
 /// Does what a command line asks for.
@@ -31,7 +31,7 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
             }
         }
         Command::Build => {
-            let built = built::prepare(&machine.features)?;
+            let built = machine.build()?;
             println!("build {}", built.kernel.build_id);
             println!("{}", built.kernel.whole.display());
             for firmware in Firmware::ALL {
@@ -70,14 +70,14 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
                     script::commands(sources)?
                 }
             };
-            let built = built::prepare(&machine.features)?;
+            let built = machine.build()?;
             let mut options = built.options(machine.firmware);
             machine.apply(&mut options);
             return gdb::run(&built, &options, &what, &commands, &words);
         }
         Command::Record { sources, boot } => {
             let commands = script::commands(&sources)?;
-            let built = built::prepare(&machine.features)?;
+            let built = machine.build()?;
             let mut options = built.options(machine.firmware);
             machine.apply(&mut options);
             let begin = match boot {
@@ -95,7 +95,7 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
         }
         Command::Test { filter } => return checks::test(&Project::find(), filter.as_deref()),
         Command::Bench { runs, check } => {
-            let built = built::prepare(&machine.features)?;
+            let built = machine.build()?;
             return bench::run(&built, |options| machine.apply(options), runs, check);
         }
         Command::Docs { check: true } => {
@@ -113,7 +113,7 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
 
 /// Builds what is needed, and says which machine was asked for.
 fn options(machine: &Machine) -> anyhow::Result<Options> {
-    let built = built::prepare(&machine.features)?;
+    let built = machine.build()?;
     let mut options = built.options(machine.firmware);
     machine.apply(&mut options);
     Ok(options)

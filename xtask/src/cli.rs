@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
 
+use crate::built::{self, Built};
 use crate::guest::{Accel, Firmware, Options};
 
 /// How many damaged files there are if nobody says.
@@ -133,6 +134,8 @@ pub struct Machine {
     pub cpu: Option<String>,
     /// `--features`.
     pub features: Vec<String>,
+    /// `--sources`.
+    pub sources: bool,
     /// `--gdb`.
     pub gdb: bool,
     /// `--timeout`.
@@ -142,6 +145,18 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// Builds what is to run on it.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, or what did not compile.
+    pub fn build(&self) -> anyhow::Result<Built> {
+        match self.sources {
+            true => built::prepare_with_sources(&self.features),
+            false => built::prepare(&self.features),
+        }
+    }
+
     /// Changes what was named.
     pub fn apply(&self, options: &mut Options) {
         options.accel = self.accel;
@@ -214,6 +229,7 @@ pub fn parse(mut parser: Parser) -> anyhow::Result<(Command, Machine)> {
             Arg::Long("silence") => given.machine.silence = Some(seconds("silence", &mut parser)?),
             Arg::Long("core") => given.core = Some(parser.value()?.into()),
             Arg::Long("runs") => given.runs = Some(positive("runs", &mut parser)?),
+            Arg::Long("sources") => given.machine.sources = true,
             Arg::Long("features") => {
                 let value = parser.value()?.string()?;
                 let features = value
@@ -433,11 +449,11 @@ mod tests {
     #[test]
     fn options_may_stand_before_the_command() {
         let (command, machine) =
-            read("--memory 512 --features a,b run --display --gdb").expect("well formed");
+            read("--memory 512 --features a,b run --display --gdb --sources").expect("well formed");
         assert_eq!(command, Command::Run { display: true });
         assert_eq!(machine.memory_mib, Some(512));
         assert_eq!(machine.features, ["a", "b"]);
-        assert!(machine.gdb);
+        assert!(machine.gdb && machine.sources);
     }
 
     /// Each of these lines with a word that the refusal has.

@@ -1,6 +1,7 @@
 //! What boots beside the kernel: the programs, and an index of symbols for each of them and for the
 //! kernel, in one archive.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -72,6 +73,44 @@ fn is_of(index: &[u8], build_id: &str) -> bool {
             .collect();
         digits.starts_with(build_id)
     })
+}
+
+/// Where source files are in the archive.
+const SOURCES: &str = "sources";
+/// The path of the repository, as the indexes have it.
+const REPOSITORY: &str = "/ringwalk/";
+
+/// The same archive with the sources that its indexes name: those of this repository. In a file of its own.
+///
+/// # Errors
+///
+/// When a file cannot be read or written, or an index cannot be used.
+pub fn with_sources(
+    project: &Project,
+    kernel: &Kernel,
+    programs: &Programs,
+    archive: &Path,
+) -> anyhow::Result<PathBuf> {
+    let folder = project.target().join("symbols");
+    let indexes = programs.names.iter().map(|name| folder.join(name));
+    let mut paths = BTreeSet::new();
+    for index in indexes.chain([kernel.index.clone()]) {
+        let bytes = read(&index)?;
+        let found = symbolizer::Index::open(&bytes).map_err(|why| anyhow!("{why}"))?;
+        let named = found.files().map(|path| path.to_string());
+        paths.extend(named.filter_map(|path| Some(path.strip_prefix(REPOSITORY)?.to_owned())));
+    }
+    let mut archive = read(archive)?;
+    for path in paths {
+        let source = project.root().join(&path);
+        // What a build has made is not kept.
+        if source.is_file() {
+            archive = with(&archive, &format!("{SOURCES}/{path}"), &read(&source)?)?;
+        }
+    }
+    let file = kernel.ramdisk.with_extension("sources.tar");
+    std::fs::write(&file, archive).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// The same archive with another file at its end.

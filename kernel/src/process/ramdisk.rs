@@ -1,7 +1,7 @@
 //! The programs and the indexes of symbols: a POSIX ustar archive that the bootloader puts into memory.
 //!
 //! An index is named `symbols/NAME`, and what has no folder is a program. `boot/fault` names a stage of boot
-//! at which the kernel faults on purpose.
+//! at which the kernel faults on purpose. `sources/PATH` is a source file.
 
 use exported::List;
 use spin::Once;
@@ -79,6 +79,23 @@ pub(crate) fn program(name: &str) -> Option<File> {
 /// The index of the kernel or of a program.
 pub(crate) fn symbols(name: &str) -> Option<File> {
     files().find(|file| file.name.strip_prefix(SYMBOLS) == Some(name))
+}
+
+/// The path of the repository, as the indexes have it.
+const REPOSITORY: &str = "/ringwalk/";
+/// Where the sources are.
+const SOURCES: &str = "sources/";
+
+/// Whether the sources are there.
+pub(crate) fn has_sources() -> bool {
+    files().any(|file| file.name.starts_with(SOURCES))
+}
+
+/// The source file with this path.
+pub(crate) fn source(path: &str) -> Option<&'static [u8]> {
+    let wanted = path.strip_prefix(REPOSITORY)?;
+    let file = files().find(|file| file.name.strip_prefix(SOURCES) == Some(wanted))?;
+    Some(file.content)
 }
 
 /// The stage of boot at which a fault is planted.

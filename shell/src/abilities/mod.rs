@@ -14,6 +14,7 @@ mod frames;
 mod interrupts;
 mod processes;
 mod snapshots;
+mod sources;
 mod stacks;
 mod switches;
 mod symbols;
@@ -33,6 +34,7 @@ pub use processes::{
     Exit, Pid, ProcessError, ProcessInfo, ProcessName, ProcessState, Processes, Program, Start,
 };
 pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotName, Snapshots, Subject};
+pub use sources::Sources;
 pub use stacks::{StackError, StackInfo, StackKind, StackState, Stacks};
 pub use switches::{Rsp0, Spoil, Switches};
 pub use symbols::{Image, NoSymbols, SymbolAt, Symbols};

@@ -29,6 +29,7 @@ mod iretq;
 mod irq;
 mod kill;
 mod line;
+mod list;
 mod map;
 mod on;
 mod picture;
@@ -86,6 +87,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &dis::COMMAND,
     &sym::COMMAND,
     &line::COMMAND,
+    &list::COMMAND,
     &frames::COMMAND,
     &frame::COMMAND,
     &whatis::COMMAND,

@@ -6,13 +6,13 @@ use machine::{
     Entry, PageSize, Paging, PhysAddr, PhysMemory, Registers, Simulated, TablePointer, VirtAddr,
 };
 
-use super::{Counted, Fake, FakeCpu, Mishaps, Names, Needs, Ring, StackBooks, Stopper};
+use super::{Counted, Fake, FakeCpu, Library, Mishaps, Names, Needs, Ring, StackBooks, Stopper};
 use crate::simulated::{Album, Pencil};
 use crate::{
     Attempts, Clock, Cpu, Debugger, Edit, EditError, Edits, Events, Faults, FrameInfo, FrameTotals,
     Frames, Interrupts, Pid, Place, Poke, Power, PowerError, Processes, Region, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target, Threads,
-    UndoError,
+    SnapshotInfo, SnapshotName, Snapshots, Sources, Stacks, Subject, Switches, Symbols, Target,
+    Threads, UndoError,
 };
 
 /// A target with every ability, or without, as a test wants.
@@ -34,6 +34,7 @@ pub(crate) struct Machine {
     pub(crate) attempts: Option<FakeCpu>,
     pub(crate) pencil: Option<Pencil>,
     pub(crate) symbols: Option<Names>,
+    pub(crate) sources: Option<Library>,
     pub(crate) stopper: Option<Stopper>,
 }
 
@@ -130,6 +131,7 @@ impl Machine {
             interrupts: None,
             events: None,
             symbols: None,
+            sources: None,
             faults: None,
             album: None,
             attempts: None,
@@ -329,6 +331,10 @@ impl Target for Machine {
         let stopper = self.stopper.as_mut();
         stopper.map(|stopper| stopper as &mut dyn Debugger)
     }
+    fn sources(&self) -> Option<&dyn Sources> {
+        self.sources.as_ref().map(|sources| sources as &dyn Sources)
+    }
+
     fn threads(&mut self) -> Option<&mut dyn Threads> {
         let stopper = self.stopper.as_mut();
         stopper.map(|stopper| stopper as &mut dyn Threads)

@@ -1,6 +1,8 @@
 //! Faults planted in boot: from its second half on they end in the shell, before that in a report that is
 //! complete and says why there is no shell.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, ensure};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest, Options};
@@ -11,21 +13,33 @@ use xtask::scratch::Scratch;
 
 use crate::ring3::fails;
 
-/// A kernel on a disk whose ramdisk plants a fault at a stage of boot.
-fn planted(built: &Built, stage: &str, folder: &Scratch) -> Result<Images> {
+/// The kernel on disks of its own, with the ramdisk that comes of the usual one.
+pub(crate) fn disks(
+    built: &Built,
+    folder: &Scratch,
+    ramdisk: impl FnOnce(&Path) -> Result<PathBuf>,
+) -> Result<Images> {
     let _lock = Lock::take(&built.project)?;
-    let archive = std::fs::read(&built.kernel.ramdisk)?;
-    let archive = ramdisk::with(&archive, "boot/fault", stage.as_bytes())?;
-    let file = folder.path().join("ramdisk");
-    std::fs::write(&file, archive)?;
+    let ramdisk = ramdisk(&built.kernel.ramdisk)?;
     let images = Images {
         bios: folder.path().join("bios.img"),
         uefi: folder.path().join("uefi.img"),
     };
     let builder = image::builder(&built.project, &built.ready.toolchain)?;
     let kernel = &built.kernel.loaded;
-    image::write_to(&built.project, &builder, kernel, Some(&file), &images)?;
+    image::write_to(&built.project, &builder, kernel, Some(&ramdisk), &images)?;
     Ok(images)
+}
+
+/// The same with a ramdisk that plants a fault at a stage of boot.
+fn planted(built: &Built, stage: &str, folder: &Scratch) -> Result<Images> {
+    disks(built, folder, |archive| {
+        let archive = std::fs::read(archive)?;
+        let archive = ramdisk::with(&archive, "boot/fault", stage.as_bytes())?;
+        let file = folder.path().join("ramdisk");
+        std::fs::write(&file, archive)?;
+        Ok(file)
+    })
 }
 
 /// What every report of one of these has: the fault where it was planted, named, with its backtrace.

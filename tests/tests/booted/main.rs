@@ -26,6 +26,7 @@ mod plants;
 mod reports;
 mod ring3;
 mod rough;
+mod sources;
 mod stops;
 mod stubs;
 mod ways_in;
@@ -385,12 +386,13 @@ fn main() -> Result<()> {
     trials.push(own("uefi::no_screen".to_owned(), move || {
         machines::no_screen(&uefi)
     }));
-    type Early = fn(&Built) -> Result<()>;
-    let early: [(&str, Early); 2] = [
+    type Disks = fn(&Built) -> Result<()>;
+    let with_disks: [(&str, Disks); 3] = [
+        ("sources_that_were_built_in_are_listed", sources::are_listed),
         ("a_fault_too_early_in_boot", early::too_early),
         ("a_fault_later_in_boot", early::in_the_second_half),
     ];
-    for (name, test) in early {
+    for (name, test) in with_disks {
         let built = Arc::clone(&built);
         trials.push(trial(name.to_owned(), move || test(&built)));
     }

@@ -10,6 +10,7 @@ mod faults;
 mod foretold;
 mod frame;
 pub(crate) mod json;
+mod list;
 mod memory;
 mod picture;
 mod poke;
