@@ -20,7 +20,7 @@ const PAGE: u64 = 4096;
 const PROGRAM: std::ops::Range<u64> = 0x40_0000..0x1000_0000_0000;
 /// A BIOS reads every byte of the archive in real mode. Half of it is the kernel's index, which is a
 /// third of what its debug information took in its file.
-const ARCHIVE_BYTES: usize = 5 << 18;
+const ARCHIVE_BYTES: usize = 1 << 20;
 
 static BUILT: LazyLock<Built> = LazyLock::new(|| built::prepare(&[]).expect("everything compiles"));
 static PROGRAMS: LazyLock<&Programs> = LazyLock::new(|| &BUILT.programs);

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
+use super::fields::Packed;
 use super::flat::{Context, Flat, Place};
 use super::functions::{Function, function_of, functions};
 use super::grammar::compress;
-use super::packed::{TooMany, index, nibbles, number, u16_of, u24, varint, zigzag};
+use super::packed::{TooMany, index, nibbles, number, varint, zigzag};
+use super::places::{Places, Use};
+use super::row_codes::{Change, Codes, Turn};
 use crate::index::format::{
-    AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_CRC, AT_LENGTH, AT_PARTS, AT_VERSION,
-    BUILD_ID_BYTES, COLUMN_BITS, CONTEXTS_IN_A_GROUP, FUNCTIONS_IN_A_GROUP, HEADER_BYTES, IS_DATA,
-    LONG_DISTANCE, MAGIC, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE, PARENT_CONTEXT, Part,
-    ROWS_IN_A_BLOCK, SAME_CONTEXT, VERSION, WIDE_PLACE, checksum_of,
+    AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_COLUMN_BITS, AT_COUNTS, AT_CRC, AT_LENGTH,
+    AT_SHORT_SYMBOLS, AT_VERSION, AT_WIDE_FROM, AT_WIDTHS, BUILD_ID_BYTES, CONTEXTS_IN_A_GROUP,
+    FUNCTIONS_IN_A_GROUP, HEADER_BYTES, MAGIC, NEW_CONTEXT, PADDING, PARENT_CONTEXT, Part,
+    ROWS_IN_A_BLOCK, VERSION, checksum_of,
 };
 
 /// The parts as they grow.
@@ -21,9 +24,11 @@ struct Encoder<'flat> {
     functions: Vec<Function>,
     /// The final number of the function with a name.
     numbers: Vec<u32>,
-    wide: Vec<Place>,
-    wide_numbers: HashMap<Place, u32>,
-    parts: HashMap<u32, (Vec<u8>, u32)>,
+    column_bits: u8,
+    wide_from: u32,
+    short_symbols: u8,
+    packed: HashMap<u32, Packed>,
+    plain: HashMap<u32, (Vec<u8>, u32)>,
 }
 
 /// The index of a list.
@@ -43,23 +48,34 @@ pub fn encode(flat: &Flat, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
         base,
         functions,
         numbers,
-        wide: Vec::new(),
-        wide_numbers: HashMap::new(),
-        parts: HashMap::new(),
+        column_bits: 0,
+        wide_from: 0,
+        short_symbols: 0,
+        packed: HashMap::new(),
+        plain: HashMap::new(),
     };
     encoder.symbols()?;
     encoder.rows()?;
-    encoder.contexts()?;
+    encoder.contexts();
     encoder.functions()?;
-    encoder.texts_and_files()?;
+    encoder.texts_and_files();
     encoder.assemble(build_id)
 }
 
 impl Encoder<'_> {
-    fn put(&mut self, part: Part, bytes: &[u8], elements: u32) {
-        let slot = self.parts.entry(part as u32).or_default();
+    fn put(&mut self, part: Part, bytes: &[u8], elements: usize) {
+        let slot = self.plain.entry(part as u32).or_default();
         slot.0.extend_from_slice(bytes);
-        slot.1 = slot.1.saturating_add(elements);
+        slot.1 = slot.1.saturating_add(number(elements));
+    }
+
+    fn pack(&mut self, part: Part, element: &[u32]) {
+        self.packed(part).push(element);
+    }
+
+    fn packed(&mut self, part: Part) -> &mut Packed {
+        let new = || Packed::new(part.fields());
+        self.packed.entry(part as u32).or_insert_with(new)
     }
 
     fn offset(&self, address: u64) -> Result<u32, TooMany> {
@@ -79,83 +95,70 @@ impl Encoder<'_> {
 
     fn symbols(&mut self) -> Result<(), TooMany> {
         for symbol in &self.flat.symbols {
-            let bytes = u32::try_from(symbol.bytes)
-                .ok()
-                .filter(|bytes| bytes & IS_DATA == 0);
-            let bytes = bytes.ok_or(TooMany("bytes in a symbol"))?;
-            let flag = if symbol.is_code { 0 } else { IS_DATA };
-            let mut element = Vec::new();
-            element.extend(self.offset(symbol.address)?.to_le_bytes());
-            element.extend((bytes | flag).to_le_bytes());
-            element.extend(u16_of(self.number_of(symbol.name), "functions")?.to_le_bytes());
-            self.put(Part::Symbols, &element, 1);
+            let bytes = u32::try_from(symbol.bytes);
+            let element = [
+                self.offset(symbol.address)?,
+                bytes.map_err(|_| TooMany("bytes in a symbol"))?,
+                u32::from(!symbol.is_code),
+                self.number_of(symbol.name),
+            ];
+            self.pack(Part::Symbols, &element);
         }
         Ok(())
     }
 
     fn rows(&mut self) -> Result<(), TooMany> {
         let flat = self.flat;
+        let mut changes = Vec::new();
+        let mut blocks = Vec::new();
         // `named` is the last context that a row named itself, not as the parent of another.
         let (mut context, mut named, mut newest, mut at) = (0u32, 0u32, 0u32, 0u32);
         for (position, row) in flat.rows.iter().enumerate() {
             let offset = self.offset(row.address)?;
             if position % ROWS_IN_A_BLOCK == 0 {
-                let rows = self
-                    .parts
-                    .get(&(Part::Rows as u32))
-                    .map_or(0, |(bytes, _)| bytes.len());
-                let mut block = Vec::new();
-                block.extend(offset.to_le_bytes());
-                block.extend(u24(number(rows), "bytes of rows")?);
-                block.extend(u24(context, "contexts")?);
-                block.extend(u24(newest, "contexts")?);
-                self.put(Part::Blocks, &block, 1);
+                blocks.push([offset, 0, context, newest]);
                 (at, named) = (offset, context);
             }
-            let distance = offset.saturating_sub(at);
             let function = self.function_named(function_of(flat, row.context, row.root));
             let place = function.and_then(|function| function.place_numbers.get(&row.place));
-            let place = number(place.copied().unwrap_or(0));
-            let how = match row.context {
-                same if same == context => SAME_CONTEXT,
-                new if new == newest.saturating_add(1) => NEW_CONTEXT,
-                outer if outer == parent_of(flat, context) => PARENT_CONTEXT,
-                _ => OTHER_CONTEXT,
+            let turn = match row.context {
+                same if same == context => Turn::SAME,
+                new if new == newest.saturating_add(1) => Turn::Plain(NEW_CONTEXT),
+                outer if outer == parent_of(flat, context) => Turn::Plain(PARENT_CONTEXT),
+                0 => Turn::Other(0),
+                other => Turn::Other(zigzag(named, other).saturating_add(1)),
             };
-            let short_distance = u8::try_from(distance)
-                .unwrap_or(LONG_DISTANCE)
-                .min(LONG_DISTANCE);
-            let short_place = u8::try_from(place).unwrap_or(OTHER_PLACE).min(OTHER_PLACE);
-            let mut bytes = vec![short_distance | how << 4 | short_place << 6];
-            if short_distance == LONG_DISTANCE {
-                varint(&mut bytes, distance.saturating_sub(LONG_DISTANCE.into()));
-            }
-            if how == OTHER_CONTEXT {
-                let other = match row.context {
-                    0 => 0,
-                    other => zigzag(named, other).saturating_add(1),
-                };
-                varint(&mut bytes, other);
-            }
-            if short_place == OTHER_PLACE {
-                varint(&mut bytes, place.saturating_sub(OTHER_PLACE.into()));
-            }
-            self.put(Part::Rows, &bytes, number(bytes.len()));
-            if how == NEW_CONTEXT || how == OTHER_CONTEXT {
+            changes.push(Change {
+                distance: offset.saturating_sub(at),
+                context: turn,
+                place: number(place.copied().unwrap_or(0)),
+            });
+            if matches!(turn, Turn::Plain(NEW_CONTEXT) | Turn::Other(_)) {
                 named = row.context;
             }
             (context, newest, at) = (row.context, newest.max(row.context), offset);
         }
+        let codes = Codes::new(&changes);
+        let mut rows = Vec::new();
+        for (block, changes) in blocks.iter_mut().zip(changes.chunks(ROWS_IN_A_BLOCK)) {
+            let [_, place, ..] = block;
+            *place = number(rows.len());
+            for change in changes {
+                codes.write(change, &mut rows);
+            }
+            self.pack(Part::Blocks, block);
+        }
+        self.put(Part::RowCodes, &codes.bytes(), codes.count());
+        self.put(Part::Rows, &rows, rows.len());
         Ok(())
     }
 
-    fn contexts(&mut self) -> Result<(), TooMany> {
+    fn contexts(&mut self) {
         let flat = self.flat;
         let mut records = Vec::new();
         for (position, context) in flat.contexts.iter().enumerate() {
             if position % CONTEXTS_IN_A_GROUP == 0 {
-                let group = u24(number(records.len()), "bytes of contexts")?;
-                self.put(Part::ContextGroups, &group, 1);
+                self.pack(Part::ContextGroups, &[number(records.len())]);
             }
             let own = number(position).saturating_add(1);
             let back = match context.parent {
@@ -167,69 +170,36 @@ impl Encoder<'_> {
                 .and_then(|caller| caller.call_numbers.get(&(context.function, context.call)));
             nibbles(&mut records, number(call.copied().unwrap_or(0)), back);
         }
-        self.put(Part::Contexts, &records, number(records.len()));
-        Ok(())
+        self.put(Part::Contexts, &records, records.len());
     }
 
     /// Places and calls of every function.
     fn functions(&mut self) -> Result<(), TooMany> {
-        for position in 0..self.functions.len() {
-            let Some(function) = self.functions.get_mut(position) else {
-                break;
-            };
-            let (file, line) = (function.file, function.line);
-            let places = std::mem::take(&mut function.places);
-            let calls = std::mem::take(&mut function.calls);
-            for place in &places {
-                let bytes = self.place(*place, file, line)?;
-                self.put(Part::Places, &bytes, 1);
-            }
-            for (callee, place) in &calls {
-                let callee = u16_of(self.number_of(*callee), "functions")?;
-                let bytes = [
-                    &callee.to_le_bytes(),
-                    self.place(*place, file, line)?.as_slice(),
-                ]
-                .concat();
-                self.put(Part::Calls, &bytes, 1);
-            }
-            if let Some(function) = self.functions.get_mut(position) {
-                (function.places, function.calls) = (places, calls);
+        let mut places = Vec::new();
+        let mut calls = Vec::new();
+        for function in &self.functions {
+            let of = |place: &Place| Use::new(*place, function.file, function.line);
+            places.extend(function.places.iter().map(of));
+            for (callee, place) in &function.calls {
+                calls.push((self.number_of(*callee), of(place)));
             }
         }
-        for place in std::mem::take(&mut self.wide) {
-            let mut bytes = Vec::new();
-            bytes.extend(u16_of(place.file, "files")?.to_le_bytes());
-            bytes.extend(u16_of(place.column.min(u32::from(u16::MAX)), "columns")?.to_le_bytes());
-            bytes.extend(u24(place.line, "lines in a file")?);
-            self.put(Part::WidePlaces, &bytes, 1);
+        let all = places.iter().chain(calls.iter().map(|(_, place)| place));
+        let form = Places::new(&all.copied().collect::<Vec<_>>())?;
+        for place in places {
+            self.pack(Part::Places, &[form.value(place)]);
         }
+        for (callee, place) in calls {
+            self.pack(Part::Calls, &[callee, form.value(place)]);
+        }
+        for place in &form.wide {
+            self.pack(Part::WidePlaces, &[place.file, place.column, place.line]);
+        }
+        (self.column_bits, self.wide_from) = (form.column_bits, form.wide_from);
         Ok(())
     }
 
-    fn place(&mut self, place: Place, file: u32, first: u32) -> Result<[u8; 2], TooMany> {
-        let below = place.line.checked_sub(first).filter(|_| place.file == file);
-        let below = below.and_then(|below| u16::try_from(below).ok());
-        let below = below.filter(|below| *below < WIDE_PLACE >> COLUMN_BITS);
-        let column = u16::try_from(place.column)
-            .ok()
-            .filter(|column| column >> COLUMN_BITS == 0);
-        if let (Some(below), Some(column)) = (below, column) {
-            return Ok((below << COLUMN_BITS | column).to_le_bytes());
-        }
-        let next = number(self.wide.len());
-        let wide = *self.wide_numbers.entry(place).or_insert_with(|| {
-            self.wide.push(place);
-            next
-        });
-        let wide = u16_of(wide, "unusual places")?;
-        let place = WIDE_PLACE
-            .checked_add(wide)
-            .ok_or(TooMany("unusual places"))?;
-        Ok(place.to_le_bytes())
-    }
-
-    fn texts_and_files(&mut self) -> Result<(), TooMany> {
+    fn texts_and_files(&mut self) {
         let flat = self.flat;
         let name = |name: u32| flat.names.get(index(name)).map_or("", String::as_str);
         let texts: Vec<&str> = self
@@ -242,8 +212,10 @@ impl Encoder<'_> {
             .chain(flat.files.iter().map(String::as_str));
         let compressed = compress(&texts.collect::<Vec<_>>());
         for element in &compressed.grammar {
-            self.put(Part::Grammar, &element.to_le_bytes(), 1);
+            self.pack(Part::Grammar, element);
         }
+        self.packed(Part::Grammar).widen(1, compressed.bits);
+        self.short_symbols = compressed.short;
         let (names, files) = compressed
             .texts
             .split_at(self.functions.len().min(compressed.texts.len()));
@@ -253,12 +225,7 @@ impl Encoder<'_> {
         let mut line = 0;
         for (position, (function, name)) in self.functions.iter().zip(names).enumerate() {
             if position % FUNCTIONS_IN_A_GROUP == 0 {
-                let mut group = Vec::new();
-                group.extend(u24(number(records.len()), "bytes of names")?);
-                group.extend(u24(place, "places")?);
-                group.extend(u24(call, "calls")?);
-                group.extend(u16_of(function.file, "files")?.to_le_bytes());
-                groups.push(group);
+                groups.push([number(records.len()), place, call, function.file]);
                 line = 0;
             }
             let (places, calls) = (number(function.places.len()), number(function.calls.len()));
@@ -271,22 +238,18 @@ impl Encoder<'_> {
             call = call.saturating_add(calls);
         }
         for group in groups {
-            self.put(Part::Functions, &group, 1);
+            self.pack(Part::Functions, &group);
         }
         for (position, file) in files.iter().enumerate() {
             let own = number(position).saturating_add(1);
             let first = self
                 .functions
                 .partition_point(|function| function.file < own);
-            let mut element = Vec::new();
-            element.extend(u24(number(records.len()), "bytes of names")?);
-            element.extend(u16_of(number(first), "functions")?.to_le_bytes());
+            self.pack(Part::Files, &[number(records.len()), number(first)]);
             varint(&mut records, number(file.len()));
             records.extend(file);
-            self.put(Part::Files, &element, 1);
         }
-        self.put(Part::Texts, &records, number(records.len()));
-        Ok(())
+        self.put(Part::Texts, &records, records.len());
     }
 
     fn assemble(mut self, build_id: &[u8]) -> Result<Vec<u8>, TooMany> {
@@ -305,14 +268,30 @@ impl Encoder<'_> {
         set(AT_BUILD_ID_BYTES, &[build_id.len().to_le_bytes()[0]]);
         set(AT_BUILD_ID, build_id);
         set(AT_BASE, &self.base.to_le_bytes());
-        for (position, part) in Part::ALL.into_iter().enumerate() {
-            let (bytes, elements) = self.parts.remove(&(part as u32)).unwrap_or_default();
-            let offset = number(HEADER_BYTES.saturating_add(body.len()));
-            let at = AT_PARTS.saturating_add(position.saturating_mul(8));
-            set(at, &offset.to_le_bytes());
-            set(at.saturating_add(4), &elements.to_le_bytes());
-            body.extend(bytes);
+        set(AT_COLUMN_BITS, &[self.column_bits]);
+        set(AT_SHORT_SYMBOLS, &[self.short_symbols]);
+        set(AT_WIDE_FROM, &self.wide_from.to_le_bytes());
+        let mut widths = Vec::new();
+        let mut counts = Vec::new();
+        for part in Part::ALL {
+            let count = match part.fields() {
+                0 => {
+                    let (bytes, count) = self.plain.remove(&(part as u32)).unwrap_or_default();
+                    body.extend(bytes);
+                    count
+                }
+                _ => {
+                    let packed = self.packed(part);
+                    widths.extend_from_slice(packed.widths());
+                    body.extend(packed.bytes());
+                    packed.count()?
+                }
+            };
+            counts.extend(count.to_le_bytes());
         }
+        body.extend([0; PADDING]);
+        set(AT_COUNTS, &counts);
+        set(AT_WIDTHS, &widths);
         let length =
             u32::try_from(HEADER_BYTES.saturating_add(body.len())).map_err(|_| TooMany("bytes"))?;
         set(AT_LENGTH, &length.to_le_bytes());

@@ -29,7 +29,7 @@ pub struct Context {
 }
 
 /// A place in the sources.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// A number of [`Flat::files`], counted from 1; 0 is none.
     pub file: u32,

@@ -83,6 +83,9 @@ pub(super) fn functions(flat: &Flat) -> Result<(Vec<Function>, Vec<u32>), TooMan
     if functions.len() > usize::from(u16::MAX) {
         return Err(TooMany("functions"));
     }
+    if flat.files.len() > usize::from(u16::MAX) {
+        return Err(TooMany("files"));
+    }
     let mut numbers = vec![0; functions.len()];
     for (new, function) in functions.iter_mut().enumerate() {
         if function.name == NOBODY {

@@ -6,19 +6,22 @@
 
 use std::collections::{BinaryHeap, HashMap};
 
+use super::fields::bits;
 use super::packed::{index, number};
-use crate::index::format::{DEEPEST_SYMBOL, IS_CHARACTER, SYMBOL_BITS};
+use crate::index::format::{DEEPEST_SYMBOL, MOST_SYMBOLS};
 
-/// A pair that occurs less often saves nothing: its rule takes four bytes.
-const AT_LEAST: usize = 4;
-/// One symbol fewer than there are numbers, to stay away from the edge.
-const MOST_SYMBOLS: usize = (1 << SYMBOL_BITS) - 1;
+/// A pair that occurs less often saves nothing: its rule takes three bytes and a half.
+const AT_LEAST: usize = 3;
 
 /// Texts as symbols.
 #[derive(Debug, Default)]
 pub(super) struct Compressed {
     /// What each symbol stands for, as the index has it.
-    pub(super) grammar: Vec<u32>,
+    pub(super) grammar: Vec<[u32; 2]>,
+    /// How many bits the second number of each has.
+    pub(super) bits: u8,
+    /// How many symbols take one byte.
+    pub(super) short: u8,
     /// The symbols of each text, already as bytes.
     pub(super) texts: Vec<Vec<u8>>,
 }
@@ -210,13 +213,25 @@ impl Pairs {
             }
         }
         let name = |symbol: u32| renamed.get(index(symbol)).copied().unwrap_or(0);
+        let count = number(order.len());
+        // Seven bits are the lower part of nearly every character.
+        let bits = bits(count.saturating_sub(1)).max(7);
         let grammar = order.iter().filter_map(|old| self.rules.get(index(*old)));
         let grammar = grammar.map(|rule| match *rule {
-            Rule::Character(character) => IS_CHARACTER | u32::from(character),
-            Rule::Pair(first, second) => name(first) | name(second) << SYMBOL_BITS,
+            Rule::Character(character) => {
+                let character = u32::from(character);
+                let lower = character & (1u32 << bits).wrapping_sub(1);
+                [count.saturating_add(character >> bits), lower]
+            }
+            Rule::Pair(first, second) => [name(first), name(second)],
         });
+        // As many first bytes as it takes are those of two.
+        let many = u32::from(u16::MAX).saturating_add(1).saturating_sub(count) / 255;
+        let short = u8::try_from(many).unwrap_or(u8::MAX);
         let mut compressed = Compressed {
             grammar: grammar.collect(),
+            bits,
+            short,
             texts: Vec::new(),
         };
         let mut text = Vec::new();
@@ -225,11 +240,15 @@ impl Pairs {
                 HOLE => {}
                 NONE => compressed.texts.push(std::mem::take(&mut text)),
                 symbol => {
-                    let [low, high, ..] = name(symbol).to_le_bytes();
-                    match name(symbol) {
-                        0..0x80 => text.push(low),
-                        _ => text.extend([high | 0x80, low]),
-                    }
+                    let [low, high, ..] = match name(symbol).checked_sub(short.into()) {
+                        None => {
+                            let [only, ..] = name(symbol).to_le_bytes();
+                            text.push(only);
+                            continue;
+                        }
+                        Some(long) => long.to_le_bytes(),
+                    };
+                    text.extend([high.saturating_add(short), low]);
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! Making an index from debug information.
 
 mod encode;
+mod fields;
 mod flat;
 mod functions;
 mod grammar;
 mod packed;
+mod places;
+mod row_codes;
 
 use std::fmt;
 

@@ -46,17 +46,6 @@ pub(super) fn varint(bytes: &mut Vec<u8>, mut value: u32) {
     }
 }
 
-pub(super) fn u24(value: u32, what: &'static str) -> Result<[u8; 3], TooMany> {
-    match value.to_le_bytes() {
-        [a, b, c, 0] => Ok([a, b, c]),
-        _ => Err(TooMany(what)),
-    }
-}
-
-pub(super) fn u16_of(value: u32, what: &'static str) -> Result<u16, TooMany> {
-    u16::try_from(value).map_err(|_| TooMany(what))
-}
-
 pub(super) fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -7,12 +7,6 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(field(bytes, at)?))
 }
 
-/// Three bytes.
-pub(super) fn u24_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let [a, b, c] = field(bytes, at)?;
-    Some(u32::from_le_bytes([a, b, c, 0]))
-}
-
 /// Four bytes.
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(field(bytes, at)?))
@@ -86,14 +80,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes by so many pairs of [`Self::nibbles`].
-    #[inline]
-    pub(super) fn pass_nibbles(&mut self, mut pairs: usize) -> Option<()> {
-        // Eight at a time, up to the first one with a varint behind it. Whether four bits are all ones is
-        // seen in the lowest of them.
+    #[inline(always)]
+    pub(super) fn pass_nibbles(&mut self, pairs: usize) -> Option<()> {
+        // Nearly always there are a few, and no varint among them.
+        if let Some(next) = self.bytes.first_chunk::<8>()
+            && first_long(*next) >= pairs
+        {
+            self.bytes = self.bytes.get(pairs..)?;
+            return Some(());
+        }
+        self.pass_long_nibbles(pairs)
+    }
+
+    #[inline(never)]
+    fn pass_long_nibbles(&mut self, mut pairs: usize) -> Option<()> {
+        // Eight at a time, up to the first one with a varint behind it.
         while let (Some(next), true) = (self.bytes.first_chunk::<8>(), pairs > 0) {
-            let word = u64::from_le_bytes(*next);
-            let long = word & word >> 1 & word >> 2 & word >> 3 & 0x1111_1111_1111_1111;
-            let short = usize::try_from(long.trailing_zeros() / 8).ok()?;
+            let short = first_long(*next);
             let passed = short.min(pairs);
             self.bytes = self.bytes.get(passed..)?;
             pairs = pairs.checked_sub(passed)?;
@@ -114,6 +117,16 @@ impl<'a> Cursor<'a> {
         self.bytes = rest;
         Some(taken)
     }
+}
+
+/// How many pairs there are before the first one that has a varint behind it; 8 if none has.
+#[inline(always)]
+fn first_long(pairs: [u8; 8]) -> usize {
+    let word = u64::from_le_bytes(pairs);
+    // Whether four bits are all ones is seen in the lowest of them.
+    let long = word & word >> 1 & word >> 2 & word >> 3 & 0x1111_1111_1111_1111;
+    // At most eight.
+    (long.trailing_zeros() / 8) as usize
 }
 
 /// What stands before the name of a function.

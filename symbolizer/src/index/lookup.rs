@@ -3,8 +3,7 @@
 use core::fmt;
 
 use super::Index;
-use super::bytes::{u16_at, u32_at};
-use super::format::{DEEPEST, IS_DATA, Part, SYMBOL_BYTES};
+use super::format::DEEPEST;
 use super::names::{Function, Name, Names, Text};
 use super::rows::Row;
 
@@ -113,19 +112,21 @@ pub(super) struct Place {
 /// copied with every answer.
 #[derive(Clone, Copy)]
 struct Level {
-    name: Name,
+    name_at: u32,
+    name_bytes: u16,
+    function: u16,
     /// The line that its places count from. Before it is known: which call of the next level it is.
     line: u32,
-    function: u16,
     /// Where in it: a place as the index has it.
-    place: u16,
+    place: u32,
 }
 
 impl Level {
     const NONE: Level = Level {
-        name: Name { at: 0, bytes: 0 },
-        line: 0,
+        name_at: 0,
+        name_bytes: 0,
         function: 0,
+        line: 0,
         place: 0,
     };
 }
@@ -179,6 +180,7 @@ impl<'a> Frames<'a> {
         inlined.map(|level| level.function)
     }
 
+    #[inline(always)]
     fn place(&self, level: &Level) -> Place {
         self.names
             .place(level.place, level.function, level.line)
@@ -196,9 +198,13 @@ impl<'a> Iterator for Frames<'a> {
         let level = self.levels.get(self.next)?;
         self.next = self.next.checked_add(1)?;
         let place = self.place(level);
+        let name = Name {
+            at: level.name_at,
+            bytes: level.name_bytes,
+        };
         let is_inlined = !self.is_empty();
         Some(Frame {
-            function: self.names.name(level.name).unwrap_or(Text::none()),
+            function: self.names.name(name).unwrap_or(Text::none()),
             file: self.names.path(place.file).unwrap_or(Text::none()),
             line: place.line,
             column: place.column,
@@ -217,20 +223,24 @@ impl<'a> Index<'a> {
         // A label in the data names what is right there, and nothing behind it.
         let symbol =
             symbol.filter(|symbol| symbol.is_code || symbol.bytes > 0 || symbol.address == address);
-        let mut frames = Frames::none();
+        // In one place from here on: it is large.
+        let mut found = Found {
+            address,
+            symbol,
+            frames: Frames::none(),
+        };
         if symbol.is_none_or(|symbol| symbol.is_code) {
             let root = symbol.map_or(0, |symbol| symbol.function);
             // What could not be read of a damaged index is left empty.
             let _ = self
                 .row_at(offset)
-                .and_then(|row| self.fill(&mut frames, row, root));
+                .and_then(|row| self.fill(&mut found.frames, row, root));
         }
-        frames.offset = symbol.and_then(|symbol| address.checked_sub(symbol.address));
-        (symbol.is_some() || !frames.is_empty()).then_some(Found {
-            address,
-            symbol,
-            frames,
-        })
+        found.frames.offset = symbol.and_then(|symbol| address.checked_sub(symbol.address));
+        if symbol.is_none() && found.frames.is_empty() {
+            return None;
+        }
+        Some(found)
     }
 
     /// What made the call that returns to an address: nothing may be left of a caller that ends with it,
@@ -250,7 +260,7 @@ impl<'a> Index<'a> {
     /// The function or variable an address lies in.
     #[must_use]
     pub fn symbol_at(&self, address: u64) -> Option<Symbol<'a>> {
-        let number = self.last_not_above::<SYMBOL_BYTES>(Part::Symbols, self.offset(address)?)?;
+        let number = self.symbols.last_not_above(self.offset(address)?)?;
         let symbol = self.symbol(number)?;
         let distance = address.checked_sub(symbol.address)?;
         (symbol.bytes == 0 || distance < symbol.bytes).then_some(symbol)
@@ -259,14 +269,17 @@ impl<'a> Index<'a> {
     /// The symbol with this number, by address; `None` past the last one.
     #[must_use]
     pub fn symbol(&self, number: usize) -> Option<Symbol<'a>> {
-        let element = self.element(Part::Symbols, number)?;
-        let bytes = u32_at(element, 4)?;
-        let function = u16_at(element, 8)?;
+        if number >= self.symbols.count() {
+            return None;
+        }
+        let element = self.symbols.element(number)?;
+        let field = |field| self.symbols.field(element, field);
+        let function = u16::try_from(field(3)?).ok()?;
         Some(Symbol {
-            address: self.base.checked_add(u32_at(element, 0)?.into())?,
-            bytes: (bytes & !IS_DATA).into(),
+            address: self.base.checked_add(field(0)?.into())?,
+            bytes: field(1)?.into(),
             name: self.name_of(function)?,
-            is_code: bytes & IS_DATA == 0,
+            is_code: field(2)? == 0,
             function,
         })
     }
@@ -311,31 +324,32 @@ impl<'a> Index<'a> {
     }
 
     /// Whom a function calls, and where.
-    fn call(&self, function: &Function, call: u32) -> Option<(u16, u16)> {
+    fn call(&self, function: &Function, call: u32) -> Option<(u16, u32)> {
         if call >= function.calls {
             return None;
         }
-        let number = function.first_call.checked_add(call)?;
-        let element = self.element(Part::Calls, usize::try_from(number).ok()?)?;
-        Some((u16_at(element, 0)?, u16_at(element, 2)?))
+        let number = usize::try_from(function.first_call.checked_add(call)?).ok()?;
+        let element = self.calls.element(number)?;
+        let callee = u16::try_from(self.calls.field(element, 0)?).ok()?;
+        Some((callee, self.calls.field(element, 1)?))
     }
 
-    fn place_of(&self, function: &Function, place: u32) -> Option<u16> {
+    fn place_of(&self, function: &Function, place: u32) -> Option<u32> {
         if place >= function.places {
             return None;
         }
         let number = function.first_place.checked_add(place)?;
-        let element = self.element(Part::Places, usize::try_from(number).ok()?)?;
-        u16_at(element, 0)
+        self.places.get(usize::try_from(number).ok()?, 0)
     }
 }
 
 impl Function {
-    fn level(&self, number: u16, place: u16) -> Level {
+    fn level(&self, number: u16, place: u32) -> Level {
         Level {
-            name: self.name,
-            line: self.line,
+            name_at: self.name.at,
+            name_bytes: self.name.bytes,
             function: number,
+            line: self.line,
             place,
         }
     }

@@ -11,6 +11,8 @@ mod names;
 mod open;
 mod rows;
 mod search;
+mod table;
+mod texts;
 
 #[cfg(all(test, feature = "std"))]
 mod tests;

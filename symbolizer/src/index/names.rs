@@ -3,17 +3,16 @@
 use core::fmt::{self, Write};
 
 use super::Index;
-use super::bytes::{Cursor, Head, moved, u16_at, u24_at, u32_at};
-use super::format::{
-    COLUMN_BITS, DEEPEST_SYMBOL, FILE_BYTES, FUNCTION_GROUP_BYTES, FUNCTIONS_IN_A_GROUP,
-    IS_CHARACTER, LONGEST_TEXT, Part, SYMBOL_BITS, WIDE_PLACE, WIDE_PLACE_BYTES,
-};
+use super::bytes::{Cursor, Head, moved};
+use super::format::{DEEPEST_SYMBOL, FUNCTIONS_IN_A_GROUP, LONGEST_TEXT};
 use super::lookup::Place;
+use super::table::Table;
+use super::texts::{Grammar, Rule};
 
 /// The name of a function, or the path of a file. It is put together while it is read.
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
-    grammar: &'a [u8],
+    grammar: Grammar<'a>,
     symbols: &'a [u8],
 }
 
@@ -42,7 +41,7 @@ impl<'a> Text<'a> {
     #[must_use]
     pub const fn none() -> Self {
         Text {
-            grammar: &[],
+            grammar: Grammar::none(),
             symbols: &[],
         }
     }
@@ -62,12 +61,13 @@ impl<'a> Text<'a> {
         while let Some((first, after)) = rest.split_first() {
             rest = after;
             let mut symbol = u32::from(*first);
-            if first & 0x80 != 0 {
+            if let Some(more) = first.checked_sub(self.grammar.short) {
                 let Some((second, after)) = rest.split_first() else {
                     return;
                 };
                 rest = after;
-                symbol = u32::from(first & 0x7f) << 8 | u32::from(*second);
+                let long = u32::from(more) << 8 | u32::from(*second);
+                symbol = u32::from(self.grammar.short).wrapping_add(long);
             }
             // What is still to come of the symbols that this one stands for.
             let mut waiting = [0u16; DEEPEST_SYMBOL];
@@ -77,24 +77,21 @@ impl<'a> Text<'a> {
                     return;
                 };
                 steps = left_steps;
-                let at = usize::try_from(symbol)
-                    .unwrap_or(usize::MAX)
-                    .saturating_mul(4);
-                let Some(rule) = u32_at(self.grammar, at) else {
+                let Some(rule) = self.grammar.rule(symbol) else {
                     return;
                 };
-                if rule & IS_CHARACTER == 0 {
-                    let mask = (1 << SYMBOL_BITS) - 1;
-                    let Some(place) = waiting.get_mut(depth) else {
-                        return;
-                    };
-                    *place = u16::try_from((rule >> SYMBOL_BITS) & mask).unwrap_or(0);
-                    depth = depth.saturating_add(1);
-                    symbol = rule & mask;
-                    continue;
-                }
-                let character =
-                    char::from_u32(rule & !IS_CHARACTER).unwrap_or(char::REPLACEMENT_CHARACTER);
+                let character = match rule {
+                    Rule::Character(character) => character,
+                    Rule::Pair(first, second) => {
+                        let Some(place) = waiting.get_mut(depth) else {
+                            return;
+                        };
+                        *place = u16::try_from(second).unwrap_or(0);
+                        depth = depth.saturating_add(1);
+                        symbol = first;
+                        continue;
+                    }
+                };
                 left = left.saturating_sub(character.len_utf8());
                 if left == 0 || !visit(character) {
                     return;
@@ -136,21 +133,25 @@ impl<'a> Text<'a> {
 /// What names and paths are read from: less than the whole index, since it is copied with every answer.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
-    grammar: &'a [u8],
+    grammar: Grammar<'a>,
     texts: &'a [u8],
-    files: &'a [u8],
-    wide_places: &'a [u8],
-    functions: &'a [u8],
+    files: Table<'a, 2>,
+    wide_places: Table<'a, 3>,
+    functions: Table<'a, 4>,
+    wide_from: u32,
+    column_bits: u8,
 }
 
 impl<'a> Names<'a> {
     pub(super) const fn none() -> Self {
         Names {
-            grammar: &[],
+            grammar: Grammar::none(),
             texts: &[],
-            files: &[],
-            wide_places: &[],
-            functions: &[],
+            files: Table::none(),
+            wide_places: Table::none(),
+            functions: Table::none(),
+            wide_from: 0,
+            column_bits: 0,
         }
     }
 
@@ -163,44 +164,48 @@ impl<'a> Names<'a> {
 
     /// The path of a file, counted from 1; 0 is none.
     pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
-        let at = usize::from(file)
-            .checked_sub(1)?
-            .checked_mul(Part::Files.element_bytes())?;
-        let mut record = Cursor::new(self.texts, u24_at(self.files, at)?)?;
+        let number = usize::from(file).checked_sub(1)?;
+        let mut record = Cursor::new(self.texts, self.files.get(number, 0)?)?;
         let bytes = record.varint()?;
         Some(self.text(record.take(bytes)?))
     }
 
     /// Where in the sources a place of a function is.
-    pub(super) fn place(&self, place: u16, function: u16, line: u32) -> Option<Place> {
-        let Some(wide) = place.checked_sub(WIDE_PLACE) else {
+    pub(super) fn place(&self, place: u32, function: u16, line: u32) -> Option<Place> {
+        let Some(wide) = place.checked_sub(self.wide_from) else {
+            let below = place.wrapping_shr(self.column_bits.into());
+            let mask = 1u32.wrapping_shl(self.column_bits.into()).wrapping_sub(1);
             return Some(Place {
                 file: self.file_of(function),
-                line: line.checked_add((place >> COLUMN_BITS).into())?,
-                column: (place & ((1 << COLUMN_BITS) - 1)).into(),
+                // 0 is no line; from 1 on they are counted from the function's first.
+                line: match below.checked_sub(1) {
+                    Some(below) => line.checked_add(below)?,
+                    None => 0,
+                },
+                column: place & mask,
             });
         };
-        let (wides, _) = self.wide_places.as_chunks::<WIDE_PLACE_BYTES>();
-        let wide = wides.get(usize::from(wide))?;
+        let wide = self.wide_places.element(usize::try_from(wide).ok()?)?;
         Some(Place {
-            file: u16_at(wide, 0)?,
-            line: u24_at(wide, 4)?,
-            column: u16_at(wide, 2)?.into(),
+            file: u16::try_from(self.wide_places.field(wide, 0)?).ok()?,
+            line: self.wide_places.field(wide, 2)?,
+            column: self.wide_places.field(wide, 1)?,
         })
     }
 
     /// The file that a function is in. Files are sorted by their first function, and every group of functions
     /// says which file its first one is in.
     fn file_of(&self, function: u16) -> u16 {
-        let (groups, _) = self.functions.as_chunks::<FUNCTION_GROUP_BYTES>();
-        let group = groups.get(usize::from(function) / FUNCTIONS_IN_A_GROUP);
-        let file = group.and_then(|group| u16_at(group, 9)).unwrap_or(0);
-        let (files, _) = self.files.as_chunks::<FILE_BYTES>();
-        let more = files.get(file.into()..).unwrap_or_default().iter();
-        let begun = more
-            .take_while(|file| u16_at(file.as_slice(), 3).is_some_and(|first| first <= function));
+        let group = usize::from(function) / FUNCTIONS_IN_A_GROUP;
+        let mut file = self.functions.get(group, 3).unwrap_or(0);
         // Four functions are in four files at most, but for files that none is in.
-        begun.fold(file, |file, _| file.saturating_add(1))
+        while let Some(first) = self.files.get(file.try_into().unwrap_or(usize::MAX), 1)
+            && first <= u32::from(function)
+        {
+            file = file.wrapping_add(1);
+        }
+        // There are no more files than that.
+        file as u16
     }
 
     fn text(&self, symbols: &'a [u8]) -> Text<'a> {
@@ -312,14 +317,15 @@ impl fmt::Debug for Text<'_> {
 
 impl<'a> Index<'a> {
     /// What is known of a function.
-    #[inline]
+    #[inline(always)]
     pub(super) fn function(&self, number: u16) -> Option<Function> {
         let number = usize::from(number);
-        let group = self.element(Part::Functions, number / FUNCTIONS_IN_A_GROUP)?;
-        let texts = self.part(Part::Texts);
-        let mut at = usize::try_from(u24_at(group, 0)?).ok()?;
-        let mut first_place = u24_at(group, 3)?;
-        let mut first_call = u24_at(group, 6)?;
+        let group = number / FUNCTIONS_IN_A_GROUP;
+        let texts = self.texts;
+        let group = self.functions.element(group)?;
+        let mut at = usize::try_from(self.functions.field(group, 0)?).ok()?;
+        let mut first_place = self.functions.field(group, 1)?;
+        let mut first_call = self.functions.field(group, 2)?;
         let mut line = 0;
         for _ in 0..number % FUNCTIONS_IN_A_GROUP {
             let head = Head::read(texts, at)?;
@@ -351,19 +357,19 @@ impl<'a> Index<'a> {
 
     /// How many functions there are.
     pub(super) fn function_count(&self) -> u16 {
-        let most = self
-            .count(Part::Functions)
-            .saturating_mul(FUNCTIONS_IN_A_GROUP);
-        u16::try_from(most).unwrap_or(u16::MAX)
+        let groups = self.functions.count();
+        u16::try_from(groups.saturating_mul(FUNCTIONS_IN_A_GROUP)).unwrap_or(u16::MAX)
     }
 
     pub(super) fn names(&self) -> Names<'a> {
         Names {
-            grammar: self.part(Part::Grammar),
-            texts: self.part(Part::Texts),
-            files: self.part(Part::Files),
-            wide_places: self.part(Part::WidePlaces),
-            functions: self.part(Part::Functions),
+            grammar: self.grammar,
+            texts: self.texts,
+            files: self.files,
+            wide_places: self.wide_places,
+            functions: self.functions,
+            wide_from: self.wide_from,
+            column_bits: self.column_bits,
         }
     }
 

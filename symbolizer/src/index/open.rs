@@ -4,9 +4,12 @@ use core::fmt;
 
 use super::bytes::{u16_at, u32_at, u64_at};
 use super::format::{
-    AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_CRC, AT_LENGTH, AT_PARTS, AT_VERSION,
-    BUILD_ID_BYTES, HEADER_BYTES, MAGIC, PARTS, Part, VERSION, checksum_of,
+    AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_COLUMN_BITS, AT_COUNTS, AT_CRC, AT_LENGTH,
+    AT_SHORT_SYMBOLS, AT_VERSION, AT_WIDE_FROM, AT_WIDTHS, BUILD_ID_BYTES, HEADER_BYTES, MAGIC,
+    PADDING, PLACE_BITS, ROW_CODE_BYTES, VERSION, checksum_of,
 };
+use super::table::Table;
+use super::texts::Grammar;
 
 /// Why bytes are not taken for the index of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub enum Refused {
         /// What is there gives this.
         found: u32,
     },
-    /// A part of them lies outside of them.
+    /// Their parts are shorter or longer than they are.
     Parts,
     /// They are the index of another build.
     Foreign {
@@ -63,7 +66,7 @@ impl fmt::Display for Refused {
                 "a damaged index of symbols: its checksum is {found:08x}, not {said:08x}"
             ),
             Refused::Parts => {
-                f.write_str("a damaged index of symbols: a part of it lies outside of it")
+                f.write_str("a damaged index of symbols: its parts are not as long as it is")
             }
             Refused::Foreign { index, image } => {
                 write!(f, "the index of symbols is of build {index}, not {image}")
@@ -107,7 +110,22 @@ pub struct Index<'a> {
     build_id: &'a [u8],
     /// The link address that offsets count from.
     pub(super) base: u64,
-    parts: [&'a [u8]; PARTS],
+    /// How many bits of a place are its column, and from where on it is a number of a wide one.
+    pub(super) column_bits: u8,
+    pub(super) wide_from: u32,
+    pub(super) symbols: Table<'a, 4>,
+    pub(super) blocks: Table<'a, 4>,
+    pub(super) context_groups: Table<'a, 1>,
+    pub(super) calls: Table<'a, 2>,
+    pub(super) places: Table<'a, 1>,
+    pub(super) wide_places: Table<'a, 3>,
+    pub(super) functions: Table<'a, 4>,
+    pub(super) files: Table<'a, 2>,
+    pub(super) grammar: Grammar<'a>,
+    pub(super) row_codes: &'a [u8],
+    pub(super) rows: &'a [u8],
+    pub(super) contexts: &'a [u8],
+    pub(super) texts: &'a [u8],
 }
 
 impl fmt::Debug for Index<'_> {
@@ -159,21 +177,34 @@ impl<'a> Index<'a> {
 
     fn parts(whole: &'a [u8]) -> Option<Self> {
         let id_bytes = usize::from(*whole.get(AT_BUILD_ID_BYTES)?);
-        let mut index = Index {
+        let column_bits = *whole.get(AT_COLUMN_BITS)?;
+        let mut parts = Parts {
+            counts: whole.get(AT_COUNTS..AT_WIDTHS)?,
+            widths: whole.get(AT_WIDTHS..HEADER_BYTES)?,
+            rest: whole.get(HEADER_BYTES..)?,
+        };
+        let index = Index {
             build_id: whole
                 .get(AT_BUILD_ID..AT_BUILD_ID + BUILD_ID_BYTES)?
                 .get(..id_bytes)?,
             base: u64_at(whole, AT_BASE)?,
-            parts: [&[]; PARTS],
+            column_bits,
+            wide_from: u32_at(whole, AT_WIDE_FROM)?,
+            symbols: parts.table()?,
+            blocks: parts.table()?,
+            context_groups: parts.table()?,
+            calls: parts.table()?,
+            places: parts.table()?,
+            wide_places: parts.table()?,
+            functions: parts.table()?,
+            files: parts.table()?,
+            grammar: parts.grammar(*whole.get(AT_SHORT_SYMBOLS)?)?,
+            row_codes: parts.bytes(ROW_CODE_BYTES)?,
+            rows: parts.bytes(1)?,
+            contexts: parts.bytes(1)?,
+            texts: parts.bytes(1)?,
         };
-        for (position, (slot, part)) in index.parts.iter_mut().zip(Part::ALL).enumerate() {
-            let at = AT_PARTS.checked_add(position.checked_mul(8)?)?;
-            let start = usize::try_from(u32_at(whole, at)?).ok()?;
-            let elements = usize::try_from(u32_at(whole, at.checked_add(4)?)?).ok()?;
-            let bytes = elements.checked_mul(part.element_bytes())?;
-            *slot = whole.get(start..start.checked_add(bytes)?)?;
-        }
-        Some(index)
+        (column_bits <= PLACE_BITS && parts.rest.len() == PADDING).then_some(index)
     }
 
     /// What the linker called the build that this was made from.
@@ -198,29 +229,42 @@ impl<'a> Index<'a> {
             }),
         }
     }
+}
 
-    pub(super) fn part(&self, part: Part) -> &'a [u8] {
-        self.parts.get(part as usize).copied().unwrap_or_default()
+/// What has not been taken apart yet, part by part.
+struct Parts<'a> {
+    counts: &'a [u8],
+    widths: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn count(&mut self) -> Option<usize> {
+        let (count, rest) = self.counts.split_first_chunk()?;
+        self.counts = rest;
+        usize::try_from(u32::from_le_bytes(*count)).ok()
     }
 
-    /// How many elements a part has.
-    pub(super) fn count(&self, part: Part) -> usize {
-        self.part(part).len() / part.element_bytes()
+    fn table<const N: usize>(&mut self) -> Option<Table<'a, N>> {
+        let count = self.count()?;
+        let (widths, others) = self.widths.split_at_checked(N)?;
+        let (table, length) = Table::open(self.rest, count, widths)?;
+        self.widths = others;
+        self.rest = self.rest.get(length..)?;
+        Some(table)
     }
 
-    /// An element of a part.
-    pub(super) fn element(&self, part: Part, number: usize) -> Option<&'a [u8]> {
-        let at = number.checked_mul(part.element_bytes())?;
-        self.part(part)
-            .get(at..at.checked_add(part.element_bytes())?)
+    fn grammar(&mut self, short: u8) -> Option<Grammar<'a>> {
+        let widths = *self.widths.first_chunk()?;
+        let table = self.table::<2>()?;
+        let count = u32::try_from(table.count()).ok()?;
+        Some(Grammar::new(table.bytes(), count, widths, short))
     }
 
-    /// The last element of a sorted part, each of `N` bytes, whose first four are a number not above `most`.
-    pub(super) fn last_not_above<const N: usize>(&self, part: Part, most: u32) -> Option<usize> {
-        let (elements, _) = self.part(part).as_chunks::<N>();
-        let after = elements.partition_point(|element| {
-            u32_at(element.as_slice(), 0).is_some_and(|first| first <= most)
-        });
-        after.checked_sub(1)
+    fn bytes(&mut self, each: usize) -> Option<&'a [u8]> {
+        let length = self.count()?.checked_mul(each)?;
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(bytes)
     }
 }

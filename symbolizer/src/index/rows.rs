@@ -1,10 +1,11 @@
 //! Rows: what holds from which address on.
 
 use super::Index;
-use super::bytes::{Cursor, moved, u24_at, u32_at};
+use super::bytes::{Cursor, moved};
 use super::format::{
-    BLOCK_BYTES, CONTEXTS_IN_A_GROUP, LONG_DISTANCE, NEW_CONTEXT, OTHER_CONTEXT, OTHER_PLACE,
-    PARENT_CONTEXT, Part, ROWS_IN_A_BLOCK,
+    CONTEXT_SHIFT, CONTEXTS_IN_A_GROUP, LONG_DISTANCE, LONG_PLACE, LONGEST_CONTEXT, NEAR_CONTEXT,
+    NEW_CONTEXT, OTHER_CONTEXT, PARENT_CONTEXT, PLACE_SHIFT, ROW_CODE_BYTES, ROWS_IN_A_BLOCK,
+    SAME_CONTEXT,
 };
 
 /// What holds from an address on.
@@ -41,6 +42,7 @@ pub(super) struct Passed {
 /// The rows of a block, one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
+    codes: &'a [[u8; ROW_CODE_BYTES]],
     cursor: Cursor<'a>,
     row: Passed,
     newest: u32,
@@ -49,16 +51,19 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(super) fn of_block(index: &Index<'a>, block: usize) -> Option<Self> {
-        let element = index.element(Part::Blocks, block)?;
+        let (codes, _) = index.row_codes.as_chunks();
+        let element = index.blocks.element(block)?;
+        let field = |field| index.blocks.field(element, field);
         Some(Rows {
-            cursor: Cursor::new(index.part(Part::Rows), u24_at(element, 4)?)?,
+            codes,
+            cursor: Cursor::new(index.rows, field(1)?)?,
             row: Passed {
-                offset: u32_at(element, 0)?,
-                context: u24_at(element, 7)?,
+                offset: field(0)?,
+                context: field(2)?,
                 outwards: 0,
                 place: 0,
             },
-            newest: u24_at(element, 10)?,
+            newest: field(3)?,
             left: ROWS_IN_A_BLOCK,
         })
     }
@@ -66,30 +71,37 @@ impl<'a> Rows<'a> {
     #[inline]
     pub(super) fn next(&mut self) -> Option<Passed> {
         self.left = self.left.checked_sub(1)?;
-        let first = self.cursor.byte()?;
-        let mut distance = u32::from(first & 15);
-        if distance == u32::from(LONG_DISTANCE) {
-            distance = distance.checked_add(self.cursor.varint()?)?;
-        }
+        let code = self.codes.get(usize::from(self.cursor.byte()?))?;
+        let code = u16::from_le_bytes(*code);
+        let distance = match code & LONG_DISTANCE {
+            LONG_DISTANCE => self.cursor.varint()?,
+            short => short.into(),
+        };
         self.row.offset = self.row.offset.checked_add(distance)?;
-        match first >> 4 & 3 {
+        match code >> CONTEXT_SHIFT & LONGEST_CONTEXT {
+            SAME_CONTEXT => {}
             NEW_CONTEXT => self.name(self.newest.checked_add(1)?),
             // Who that is matters to the last row only.
             PARENT_CONTEXT => self.row.outwards = self.row.outwards.wrapping_add(1),
             OTHER_CONTEXT => {
-                let context = match self.cursor.varint()?.checked_sub(1) {
-                    None => 0,
-                    Some(zigzag) => moved(self.row.context, zigzag),
-                };
-                self.name(context);
+                let other = self.cursor.varint()?;
+                self.name_other(other);
             }
-            _ => {}
+            near => self.name_other(near.wrapping_sub(NEAR_CONTEXT).into()),
         }
-        self.row.place = (first >> 6).into();
-        if self.row.place == u32::from(OTHER_PLACE) {
-            self.row.place = self.row.place.checked_add(self.cursor.varint()?)?;
-        }
+        self.row.place = match code >> PLACE_SHIFT {
+            LONG_PLACE => self.cursor.varint()?,
+            short => short.into(),
+        };
         Some(self.row)
+    }
+
+    #[inline]
+    fn name_other(&mut self, other: u32) {
+        self.name(match other.checked_sub(1) {
+            None => 0,
+            Some(zigzag) => moved(self.row.context, zigzag),
+        });
     }
 
     #[inline]
@@ -103,7 +115,7 @@ impl<'a> Rows<'a> {
 impl Index<'_> {
     /// The row that holds at an offset.
     pub(super) fn row_at(&self, offset: u32) -> Option<Row> {
-        let block = self.last_not_above::<BLOCK_BYTES>(Part::Blocks, offset)?;
+        let block = self.blocks.last_not_above(offset)?;
         let mut rows = Rows::of_block(self, block)?;
         let mut best = None;
         while let Some(row) = rows.next() {
@@ -130,10 +142,11 @@ impl Index<'_> {
     }
 
     /// A context, counted from 1.
+    #[inline(always)]
     pub(super) fn context(&self, number: u32) -> Option<Context> {
         let position = usize::try_from(number.checked_sub(1)?).ok()?;
-        let group = self.element(Part::ContextGroups, position / CONTEXTS_IN_A_GROUP)?;
-        let mut records = Cursor::new(self.part(Part::Contexts), u24_at(group, 0)?)?;
+        let first = self.context_groups.get(position / CONTEXTS_IN_A_GROUP, 0)?;
+        let mut records = Cursor::new(self.contexts, first)?;
         records.pass_nibbles(position % CONTEXTS_IN_A_GROUP)?;
         let (call, back) = records.nibbles()?;
         let context = Context {

@@ -3,8 +3,6 @@
 use core::ops::ControlFlow;
 
 use super::Index;
-use super::bytes::u16_at;
-use super::format::Part;
 use super::lookup::{Found, Frames, Symbol};
 use super::names::Text;
 use super::rows::Rows;
@@ -33,13 +31,13 @@ impl<'a> Index<'a> {
     /// Every function and variable, by address.
     pub fn symbols(&self) -> impl Iterator<Item = Symbol<'a>> + use<'a> {
         let index = *self;
-        (0..index.count(Part::Symbols)).filter_map(move |number| index.symbol(number))
+        (0..index.symbols.count()).filter_map(move |number| index.symbol(number))
     }
 
     /// The path of every source file.
     pub fn files(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
         let index = *self;
-        let count = u16::try_from(index.count(Part::Files)).unwrap_or(u16::MAX);
+        let count = u16::try_from(index.files.count()).unwrap_or(u16::MAX);
         (1..=count).filter_map(move |file| index.path(file))
     }
 
@@ -58,9 +56,9 @@ impl<'a> Index<'a> {
 
     /// Whether a symbol has the name of this function.
     fn is_somewhere(&self, function: u16) -> bool {
-        let mut named =
-            (0..self.count(Part::Symbols)).filter_map(|number| self.element(Part::Symbols, number));
-        named.any(|symbol| u16_at(symbol, 8) == Some(function))
+        let symbols = 0..self.symbols.count();
+        let mut functions = symbols.filter_map(|number| self.symbols.get(number, 3));
+        functions.any(|named| named == u32::from(function))
     }
 
     /// Hands out the code of functions whose name has this somewhere, where it was inlined.
@@ -125,7 +123,7 @@ impl<'a> Index<'a> {
         mut visit: impl FnMut(Stretch<'a>) -> ControlFlow<()>,
     ) {
         let mut open: Option<(u32, Option<Symbol<'a>>)> = None;
-        for block in 0..self.count(Part::Blocks) {
+        for block in 0..self.blocks.count() {
             let Some(mut rows) = Rows::of_block(self, block) else {
                 return;
             };

@@ -3,6 +3,8 @@
 use crate::Index;
 use crate::build::{Context, Flat, NOBODY, Named, Place, Row, encode, seal};
 use crate::index::Refused;
+use crate::index::format::{AT_COUNTS, AT_WIDTHS, Part};
+use crate::index::table::Table;
 
 /// Numbers that look random and are the same in every run (splitmix64).
 struct Random(u64);
@@ -222,7 +224,7 @@ fn an_index_is_refused_for_what_is_wrong_with_it() {
     assert_eq!(refused(&|bytes| bytes[0] = b'r'), "not an index of symbols");
     assert_eq!(
         refused(&|bytes| bytes[8] = 1),
-        "an index of symbols of version 1; version 2 is known here"
+        "an index of symbols of version 1; version 3 is known here"
     );
     let short = refused(&|bytes| bytes.truncate(bytes.len() - 1));
     assert_eq!(
@@ -236,14 +238,23 @@ fn an_index_is_refused_for_what_is_wrong_with_it() {
     assert!(refused(&|bytes| *bytes.last_mut().expect("a byte") ^= 1).contains("its checksum is"));
     // Even the bytes that nothing is in are part of it.
     assert!(refused(&|bytes| bytes[10] = 1).contains("its checksum is"));
-    let outside = refused(&|bytes| {
-        bytes[55] = 0xff;
-        seal(bytes);
-    });
-    assert_eq!(
-        outside,
-        "a damaged index of symbols: a part of it lies outside of it"
-    );
+    // More elements than there is room for, fewer, fields that are too wide, and elements of no bits at all.
+    let groups = AT_WIDTHS + Part::Symbols.fields() + Part::Blocks.fields();
+    for (at, value) in [
+        (AT_COUNTS + 3, 0xff),
+        (AT_COUNTS, whole[AT_COUNTS] - 1),
+        (AT_WIDTHS, 33),
+        (groups, 0),
+    ] {
+        let outside = refused(&|bytes| {
+            bytes[at] = value;
+            seal(bytes);
+        });
+        assert_eq!(
+            outside,
+            "a damaged index of symbols: its parts are not as long as it is"
+        );
+    }
 
     let index = Index::open(&whole).expect("whole");
     assert_eq!(index.is_of(&[0xab; 20]), Ok(()));
@@ -291,4 +302,32 @@ fn a_text_is_searched_as_a_string_would_be() {
         assert!(!text.is(wanted), "{wanted}");
     }
     assert!(text.is(name) && text.contains(name) && text.ends_with(name));
+}
+
+#[test]
+fn fields_of_any_width_are_read_where_they_are() {
+    // Twelve bits and four: 0xabc and 0xd, 0x123 and 0x4.
+    let bytes = [0xbc, 0xda, 0x23, 0x41, 0, 0, 0, 0, 0, 0, 0];
+    let (table, length) = Table::<2>::open(&bytes, 2, &[12, 4]).expect("it fits");
+    assert_eq!(length, 4);
+    let element = |number| {
+        let fields = (table.get(number, 0), table.get(number, 1));
+        let whole = table.element(number);
+        let field = |field| whole.and_then(|whole| table.field(whole, field));
+        assert_eq!((field(0), field(1)), fields);
+        fields
+    };
+    assert_eq!(element(0), (Some(0xabc), Some(0xd)));
+    assert_eq!(element(1), (Some(0x123), Some(0x4)));
+    assert_eq!(element(9), (None, None));
+    assert_eq!(table.get(0, 2), None);
+    // Three of ten bits, sorted: 0x001, 0x155 and 0x3ff.
+    let bytes = [0x01, 0x54, 0xf5, 0x3f, 0, 0, 0, 0, 0, 0, 0];
+    let (table, _) = Table::<1>::open(&bytes, 3, &[10]).expect("it fits");
+    let last = [0, 1, 0x154, 0x155, 0x3fe, 0x3ff, 0x400].map(|most| table.last_not_above(most));
+    let expected = [None, Some(0), Some(0), Some(1), Some(1), Some(2), Some(2)];
+    assert_eq!(last, expected);
+    assert!(Table::<2>::open(&bytes, 2, &[12, 33]).is_none());
+    assert!(Table::<2>::open(&bytes, 3, &[12, 4]).is_none());
+    assert!(Table::<2>::open(&bytes, 1, &[0, 0]).is_none());
 }
