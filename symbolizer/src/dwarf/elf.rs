@@ -27,7 +27,7 @@ pub struct Elf<'data> {
 }
 
 /// The sections that names and lines come from.
-const WANTED: [&str; 10] = [
+const WANTED: [&str; 23] = [
     ".debug_abbrev",
     ".debug_addr",
     ".debug_aranges",
@@ -38,6 +38,21 @@ const WANTED: [&str; 10] = [
     ".debug_rnglists",
     ".debug_str",
     ".debug_str_offsets",
+    // What was split off has these.
+    ".debug_abbrev.dwo",
+    ".debug_info.dwo",
+    ".debug_line.dwo",
+    ".debug_rnglists.dwo",
+    ".debug_str.dwo",
+    ".debug_str_offsets.dwo",
+    ".debug_cu_index",
+    ".debug_tu_index",
+    // Nothing is read of these; but a package is damaged if one is missing that its index knows.
+    ".debug_loc.dwo",
+    ".debug_loclists.dwo",
+    ".debug_macinfo.dwo",
+    ".debug_macro.dwo",
+    ".debug_types.dwo",
 ];
 
 /// The name under which a section is wanted. Old linkers compressed `.debug_x` into `.zdebug_x`.
@@ -86,18 +101,36 @@ impl<'data> Elf<'data> {
     ///
     /// It is no ELF file, is damaged, or is not linked.
     pub fn read(data: &'data [u8]) -> Result<Self, Error> {
+        Self::read_as(data, false)
+    }
+
+    /// Reads a file that debug information was split off into: a `.dwo`, or a `.dwp` with many of them.
+    ///
+    /// # Errors
+    ///
+    /// It is no ELF file, or is damaged.
+    pub fn read_split(data: &'data [u8]) -> Result<Self, Error> {
+        Self::read_as(data, true)
+    }
+
+    fn read_as(data: &'data [u8], is_split: bool) -> Result<Self, Error> {
         let class = data.get(4).copied();
         if data.get(..4) != Some(b"\x7fELF") {
             return Err(Error::NotElf);
         }
         match class {
-            Some(2) => Self::of(&ElfFile64::<Endianness, _>::parse(data)?, data),
-            _ => Self::of(&ElfFile32::<Endianness, _>::parse(data)?, data),
+            Some(2) => Self::of(&ElfFile64::<Endianness, _>::parse(data)?, data, is_split),
+            _ => Self::of(&ElfFile32::<Endianness, _>::parse(data)?, data, is_split),
         }
     }
 
-    fn of<'file, O: Object<'data>>(file: &'file O, data: &'data [u8]) -> Result<Self, Error> {
-        if file.kind() == ObjectKind::Relocatable {
+    fn of<'file, O: Object<'data>>(
+        file: &'file O,
+        data: &'data [u8],
+        is_split: bool,
+    ) -> Result<Self, Error> {
+        // In what was split off there is nothing for a linker to do.
+        if file.kind() == ObjectKind::Relocatable && !is_split {
             return Err(Error::NotLinked);
         }
         let mut elf = Elf {
@@ -162,6 +195,11 @@ impl<'data> Elf<'data> {
         sizes
             .map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX))
             .fold(0, u64::saturating_add)
+    }
+
+    /// Whether many files of split debug information were put into this one.
+    pub(super) fn is_package(&self) -> bool {
+        !self.section(".debug_cu_index").is_empty()
     }
 
     /// Where code is, sorted.

@@ -8,12 +8,14 @@ mod budget;
 mod elf;
 mod error;
 mod lines;
+mod split;
 mod unit;
 mod units;
 
 pub use elf::{Elf, Symbol};
 pub use error::Error;
 pub(crate) use lines::Row;
+pub use split::SplitOff;
 pub(crate) use unit::Unit;
 
 use budget::Budget;
@@ -57,24 +59,27 @@ impl<'elf> Debug<'elf> {
     ///
     /// It asks for more work than its size explains. Damaged units are left out and [named](Self::damaged).
     pub fn read(elf: &'elf Elf<'elf>) -> Result<Self, Error> {
-        Self::read_with(elf, &mut |_, _| {})
+        Self::read_with(elf, &[], &mut |_, _| {})
     }
 
-    /// The same for a big file: `progress` hears how much of how much is done.
+    /// The same with the files that parts of it were [split off](Self::split_off) into, and for a big file:
+    /// `progress` hears how much of how much is done.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read).
     pub fn read_with(
         elf: &'elf Elf<'elf>,
+        split: &'elf [Elf<'elf>],
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Error> {
         let load = |id: gimli::SectionId| -> Result<Slice<'elf>, Error> {
             Ok(Slice::new(elf.section(id.name()), elf.endian))
         };
         let dwarf = gimli::Dwarf::load(load)?;
-        let budget = Budget::new(elf.debug_bytes());
-        let units = Units::read(&dwarf, &budget, progress)?;
+        let all = split.iter().map(Elf::debug_bytes);
+        let budget = Budget::new(all.fold(elf.debug_bytes(), u64::saturating_add));
+        let units = Units::read(&dwarf, split, &budget, progress)?;
         Ok(Debug {
             elf,
             dwarf,
@@ -95,15 +100,21 @@ impl<'elf> Debug<'elf> {
         &self.units.damaged
     }
 
-    /// The file that a part of the debug information was split off into, if that is so: functions and what is
-    /// inlined are there, and are not read. Lines and symbols are here.
+    /// Where parts of the debug information are that were split off, and that were not among the files it was
+    /// read with: functions and what is inlined. Lines and symbols are here all the same.
     #[must_use]
-    pub fn split_off(&self) -> Option<String> {
-        self.units.units.iter().find_map(|unit| {
+    pub fn split_off(&self) -> Vec<SplitOff> {
+        let missing = self.units.units.iter().filter(|unit| unit.split.is_none());
+        let named = missing.filter_map(|unit| {
             let name = unit.header.dwo_name().ok()??;
             let name = self.dwarf.attr_string(&unit.header, name).ok()?;
-            Some(name.to_string_lossy().into_owned())
-        })
+            let folder = unit.header.comp_dir.as_ref();
+            Some(SplitOff {
+                file: name.to_string_lossy().into_owned(),
+                folder: folder.map(|folder| folder.to_string_lossy().into_owned()),
+            })
+        });
+        named.collect()
     }
 
     /// Who is at an address, innermost first. Empty if nothing is known.
@@ -242,9 +253,11 @@ impl<'elf> Debug<'elf> {
         for _ in 0..MOST_REFERENCES {
             self.budget.spend(1)?;
             let (lazy, entry) = at;
-            let name = unit::name(lazy.header.unit_ref(&self.dwarf), entry)?;
+            let name = unit::name(lazy.entries(&self.dwarf), entry)?;
             plain = name.found.or(plain);
-            match name.elsewhere.and_then(|offset| self.units.holding(offset)) {
+            // What was split off refers to nothing outside of it.
+            let elsewhere = name.elsewhere.filter(|_| lazy.split.is_none());
+            match elsewhere.and_then(|offset| self.units.holding(offset)) {
                 Some(next) => at = next,
                 None => break,
             }

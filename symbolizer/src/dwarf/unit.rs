@@ -36,12 +36,17 @@ pub(crate) struct Unit<'data> {
 }
 
 impl<'data> Unit<'data> {
-    pub(super) fn read(unit: UnitRef<'_, Slice<'data>>, budget: &Budget) -> Result<Self, Error> {
+    /// Its lines are those of `unit`; its functions may be elsewhere.
+    pub(super) fn read(
+        unit: UnitRef<'_, Slice<'data>>,
+        entries: UnitRef<'_, Slice<'data>>,
+        budget: &Budget,
+    ) -> Result<Self, Error> {
         let lines = match unit.line_program.clone() {
             Some(program) => Some(Lines::read(program, budget)?),
             None => None,
         };
-        let (nodes, ranges) = tree(unit, budget)?;
+        let (nodes, ranges) = tree(entries, budget)?;
         Ok(Unit {
             nodes,
             spans: spans(ranges),

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use gimli::{Abbreviations, DebugAbbrevOffset, DebugInfoOffset, UnitType};
 
 use super::budget::Budget;
+use super::split::{self, SplitUnit};
 use super::unit::{Place, Unit};
-use super::{Error, Slice};
+use super::{Elf, Error, Slice};
 
 /// A unit, read the first time it is asked.
 #[derive(Debug)]
 pub(super) struct Lazy<'data> {
     pub(super) header: gimli::Unit<Slice<'data>>,
+    /// The rest of it, from a file of its own.
+    pub(super) split: Option<SplitUnit<'data>>,
     offset: DebugInfoOffset,
     body: OnceCell<Result<Unit<'data>, Error>>,
 }
@@ -25,9 +28,20 @@ impl<'data> Lazy<'data> {
         budget: &Budget,
     ) -> Result<&Unit<'data>, Error> {
         self.body
-            .get_or_init(|| Unit::read(self.header.unit_ref(dwarf), budget))
+            .get_or_init(|| Unit::read(self.header.unit_ref(dwarf), self.entries(dwarf), budget))
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// Where its functions are.
+    pub(super) fn entries<'a>(
+        &'a self,
+        dwarf: &'a gimli::Dwarf<Slice<'data>>,
+    ) -> gimli::UnitRef<'a, Slice<'data>> {
+        match &self.split {
+            Some(split) => split.unit_ref(),
+            None => self.header.unit_ref(dwarf),
+        }
     }
 }
 
@@ -52,6 +66,7 @@ pub(super) struct Units<'data> {
 impl<'data> Units<'data> {
     pub(super) fn read(
         dwarf: &gimli::Dwarf<Slice<'data>>,
+        files: &'data [Elf<'data>],
         budget: &Budget,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Error> {
@@ -108,6 +123,7 @@ impl<'data> Units<'data> {
                         budget.spend(u64::try_from(entries).unwrap_or(u64::MAX))?;
                     }
                     found.units.push(Lazy {
+                        split: split::find(files, dwarf, &unit, budget)?,
                         header: unit,
                         offset,
                         body: OnceCell::new(),
@@ -218,7 +234,7 @@ fn place(unit: gimli::UnitRef<'_, Slice<'_>>) -> Result<Place, Error> {
 }
 
 /// How long a table of abbreviations is: gimli does not say what reading one costs.
-fn table_bytes(dwarf: &gimli::Dwarf<Slice<'_>>, at: DebugAbbrevOffset) -> u64 {
+pub(super) fn table_bytes(dwarf: &gimli::Dwarf<Slice<'_>>, at: DebugAbbrevOffset) -> u64 {
     use gimli::{Reader as _, Section as _};
     let mut rest = *dwarf.debug_abbrev.reader();
     if rest.skip(at.0).is_err() {

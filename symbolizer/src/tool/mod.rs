@@ -3,6 +3,7 @@
 //! Given addresses, it answers like `addr2line`. Given none and no wish for any, it is a filter: a log goes in, the
 //! same log comes out, and behind every address that lies in the image stands its name.
 
+mod apart;
 mod filter;
 mod options;
 mod print;
@@ -58,7 +59,14 @@ fn is_closed(why: &(dyn std::error::Error + 'static)) -> bool {
 fn work(options: &Options, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let loaded = Loaded::read(file)?;
     let elf = loaded.elf(file)?;
-    let source = Source::open(&loaded, elf.as_ref(), file)?;
+    let whole = Source::open(&loaded, elf.as_ref(), &[], file)?;
+    let apart = apart::read(file, &whole.split_off())?;
+    let split = apart::open(&apart)?;
+    let source = match split.is_empty() {
+        true => whole,
+        false => Source::open(&loaded, elf.as_ref(), &split, file)?,
+    };
+    source.warn(file);
     match &options.mode {
         Mode::Addresses(addresses) if !addresses.is_empty() => {
             let mut progress = Progress::new("naming addresses", count(addresses.len()));

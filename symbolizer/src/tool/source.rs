@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::Failure;
 use super::progress::Progress;
+use super::{Failure, apart};
 use crate::Index;
-use crate::dwarf::{Debug, Elf, Frame, demangle};
+use crate::dwarf::{Debug, Elf, Frame, SplitOff, demangle};
 
 /// How many bytes are read before somebody hears of it.
 const AT_ONCE: u64 = 1 << 24;
@@ -43,6 +43,13 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// The file as what was split off another.
+    pub(super) fn split(&self) -> Result<Elf<'_>, crate::dwarf::Error> {
+        Elf::read_split(&self.0)
+    }
+}
+
 /// Something that names addresses.
 pub(super) enum Source<'a> {
     Debug(Box<Debug<'a>>),
@@ -59,6 +66,7 @@ impl<'a> Source<'a> {
     pub(super) fn open(
         loaded: &'a Loaded,
         elf: Option<&'a Elf<'a>>,
+        split: &'a [Elf<'a>],
         file: &Path,
     ) -> Result<Self, Failure> {
         let Some(elf) = elf else {
@@ -67,7 +75,7 @@ impl<'a> Source<'a> {
             return Ok(Source::Index(Box::new(index)));
         };
         let mut progress = Progress::new("reading debug information", elf.debug_bytes());
-        let debug = Debug::read_with(elf, &mut |done, of| {
+        let debug = Debug::read_with(elf, split, &mut |done, of| {
             progress.at(elf
                 .debug_bytes()
                 .saturating_mul(done)
@@ -76,23 +84,32 @@ impl<'a> Source<'a> {
         });
         drop(progress);
         let debug = debug.map_err(|why| format!("{}: {why}", file.display()))?;
+        Ok(Source::Debug(Box::new(debug)))
+    }
+
+    /// The parts that were split off, and that it was not opened with.
+    pub(super) fn split_off(&self) -> Vec<SplitOff> {
+        match self {
+            Source::Debug(debug) => debug.split_off(),
+            Source::Index(_) => Vec::new(),
+        }
+    }
+
+    /// Says what is not known, and why, a line each.
+    pub(super) fn warn(&self, file: &Path) {
+        let Source::Debug(debug) = self else { return };
         for why in debug.damaged() {
             eprintln!("symbolize: {}: a part is left out: {why}", file.display());
         }
-        if elf.debug_bytes() == 0 {
+        if debug.elf().debug_bytes() == 0 {
             eprintln!(
                 "symbolize: {} has no debug information: only symbols are known",
                 file.display()
             );
         }
-        if let Some(split) = debug.split_off() {
-            eprintln!(
-                "symbolize: {}: its functions are split off, into {split} for one, which is not read: only lines \
-                 and symbols are known",
-                file.display()
-            );
+        if let Some(missing) = apart::missing(file, &debug.split_off()) {
+            eprintln!("symbolize: {missing}");
         }
-        Ok(Source::Debug(Box::new(debug)))
     }
 
     /// The build id, in hex.
