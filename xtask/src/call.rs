@@ -7,7 +7,7 @@ use crate::exec::{self, Outcome};
 use crate::guest::{Firmware, Options};
 use crate::project::Project;
 use crate::{
-    bench, checks, corpora, docs, gdb, recording, run, screenshot, script, setup, signals,
+    bench, checks, corpora, docs, fuzz, gdb, recording, run, screenshot, script, setup, signals,
 };
 
 /// Does what a command line asks for.
@@ -62,6 +62,9 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
             };
         }
         Command::Corpora => corpora::run(&Project::find())?,
+        Command::Fuzz { target, seconds } => {
+            fuzz::run(&Project::find(), target.as_deref(), seconds)?;
+        }
         Command::Mutations { count } => checks::mutations(&Project::find(), count)?,
         Command::Gdb { what, words } => {
             let commands = match &what {

@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::built::{self, Built};
+use crate::fuzz;
 use crate::guest::{Accel, Firmware, Options};
 
 /// How many damaged files there are if nobody says.
@@ -69,6 +70,13 @@ pub enum Command {
     Rw(Vec<OsString>),
     /// Fetch ELF files from everywhere and read them.
     Corpora,
+    /// Let libFuzzer look for what is panicked at.
+    Fuzz {
+        /// Only this one of its targets.
+        target: Option<String>,
+        /// How long each.
+        seconds: u64,
+    },
     /// Damage files in as many ways and read them.
     Mutations {
         /// How many.
@@ -340,6 +348,23 @@ fn command(given: &mut Given) -> anyhow::Result<Command> {
         "tidy" => Command::Tidy,
         "bless" => Command::Bless,
         "corpora" => Command::Corpora,
+        "fuzz" => {
+            let mut word = words.next();
+            let target = match &word {
+                Some(name) if name.parse::<u64>().is_err() => {
+                    std::mem::replace(&mut word, words.next())
+                }
+                _ => None,
+            };
+            let seconds = word.map(|word| {
+                let seconds = word.parse();
+                seconds.map_err(|_| anyhow!("fuzz: how many seconds are `{word}`?"))
+            });
+            Command::Fuzz {
+                target,
+                seconds: seconds.transpose()?.unwrap_or(fuzz::USUAL),
+            }
+        }
         "mutations" => Command::Mutations {
             count: match words.next() {
                 Some(word) => word

@@ -16,6 +16,7 @@ pub mod docs;
 pub mod elf;
 pub mod exec;
 mod freestanding;
+pub mod fuzz;
 pub mod gdb;
 pub mod guest;
 pub mod host;
