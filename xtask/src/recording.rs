@@ -296,7 +296,11 @@ impl Recording {
         let mut words = self.counting("replay");
         // One instruction at a time: QEMU knows which instruction hit a watchpoint only to the end of
         // the piece of code that it translates at once.
-        words.extend(["-singlestep", "-S"].map(str::to_owned));
+        // Firmware and boot would take minutes so.
+        if self.begin == Begin::Prompt {
+            words.push("-singlestep".to_owned());
+        }
+        words.push("-S".to_owned());
         words
     }
 

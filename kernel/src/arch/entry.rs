@@ -235,6 +235,8 @@ ringwalk_quiet_return:
     .cfi_restore rax
     addq $16, %rsp
     .cfi_adjust_cfa_offset -16
+    .global ringwalk_quiet_iretq
+ringwalk_quiet_iretq:
     iretq
     .cfi_endproc
 

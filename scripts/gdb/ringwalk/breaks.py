@@ -46,8 +46,9 @@ class Moment(gdb.Breakpoint):
 
 
 def iretqs(kernel_file):
-    """The kernel's returns: the one of traps and the one of its debugger."""
-    return [kernel_file.address(name) for name in ("ringwalk_iretq", "ringwalk_resume_iretq")]
+    """The kernel's returns: the one of traps, that of #DB and NMI, and the one of its debugger."""
+    names = ("ringwalk_iretq", "ringwalk_quiet_iretq", "ringwalk_resume_iretq")
+    return [kernel_file.address(name) for name in names]
 
 
 def frame(_address):
@@ -127,7 +128,7 @@ class Break(Command):
     """Stop at a change of address space, a return, ring 3, or a fault.
 
     rw break cr3 [PID]       before `mov cr3`, all of them or those to the space of one process
-    rw break iret            before IRETQ, with the frame it pops; not that of #DB and NMI
+    rw break iret            before IRETQ, with the frame it pops
     rw break ring3           at the first instruction after an IRETQ to ring 3
     rw break fault [VECTOR]  at the entry of an exception; without a vector all but #DB, NMI and #BP
 

@@ -59,6 +59,31 @@ while machine.register("cs") & 3 == 0 and steps < 5000:
         print("one step changed CR3:", machine.register("cr3") != before)
 print("steps to ring 3:", steps, "at", hex(machine.register("rip")))
 end
+echo [breaks]\n
+rw break ring3
+continue
+info registers cs
+delete
+python
+from ringwalk import kernel, processes
+pid = next(processes.records())["pid"]
+gdb.execute(f"rw break cr3 {pid}")
+gdb.execute("continue")
+print("to its root:", machine.register("rdi") & ~0xfff == int(processes.record(pid, "root").replace("_", ""), 0))
+gdb.execute("delete")
+gdb.execute("rw break iret")
+quiet = kernel.get().address("ringwalk_quiet_iretq")
+for turn in range(100):
+    # The first one stops the world for the kernel's own debugger; one that comes while that has stopped it goes
+    # back by itself.
+    if turn % 10 == 0:
+        gdb.execute("monitor nmi")
+    gdb.execute("continue")
+    if machine.register("rip") == quiet:
+        break
+print("at the IRETQ of an NMI:", machine.register("rip") == quiet)
+end
+bt
 kill
 "#;
 
@@ -74,11 +99,20 @@ pub(crate) fn into_ring_3(built: &Built, firmware: Firmware) -> Result<After> {
     );
     command.env("RINGWALK_CONSOLE", qemu.console());
     command.env("RINGWALK_PROGRAMS", &built.programs.folder);
+    command.env("RINGWALK_RW", std::env::current_exe()?);
     let said = session(command, INTO_RING_3)?;
     let part = |name: &str| {
         let part = said.split(&format!("[{name}]\n")).nth(1);
         let part = part.with_context(|| format!("no [{name}] in\n{said}"))?;
-        anyhow::Ok(part.split("\n[").next().unwrap_or(part).to_owned())
+        // What the kernel says comes in between, and may begin with a bracket, too.
+        let next = ["first half", "ring 3", "handler", "again", "breaks"]
+            .map(|name| format!("\n[{name}]\n"));
+        let end = next.iter().filter_map(|mark| part.find(mark)).min();
+        anyhow::Ok(
+            part.get(..end.unwrap_or(part.len()))
+                .unwrap_or(part)
+                .to_owned(),
+        )
     };
     let has = |text: &str, wanted: &str| {
         ensure!(text.contains(wanted), "no {wanted:?} in\n{said}");
@@ -167,6 +201,16 @@ pub(crate) fn into_ring_3(built: &Built, firmware: Firmware) -> Result<After> {
     has(&again, "one step changed CR3: True")?;
     has(&again, "steps to ring 3: ")?;
     has(&again, " at 0x40")?;
+
+    let breaks = part("breaks")?;
+    has(&breaks, "\niretq to ring 3: rip 0x0000_0000_0040_")?;
+    has(&breaks, "\nring 3:\n=> 0x40")?;
+    has(&breaks, "cs             0x23")?;
+    has(&breaks, "to its root: True")?;
+    has(&breaks, "at the IRETQ of an NMI: True")?;
+    // Backtraces end at a function that nobody called, not at a word that happens to be on the stack.
+    ensure!(!said.contains(" ?? ()\nBacktrace stopped"), "{said}");
+    ensure!(!handler.contains("??") && !breaks.contains("??"), "{said}");
     // GDB has ended the machine.
     Ok(After::Dead)
 }

@@ -259,6 +259,22 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         format!("print *({frame} as *mut exported::trap::TrapFrame)"),
         format!("print *({record} as *mut machine::address::VirtAddr)"),
         format!("print *({record} as *mut machine::address::PhysAddr)"),
+        // GDB takes the name of an entry's type for that of the namespace of its functions.
+        made(
+            "gdb.lookup_type('machine::walk::Step')['entry'].type",
+            "raw",
+            "0x8000_0000_001b_b067",
+        ),
+        made(
+            "gdb.lookup_type('machine::registers::Registers')",
+            "rip",
+            "0x40_1234",
+        ),
+        made(
+            "gdb.lookup_type('kernel::arch::user::UserState')",
+            "fs_base",
+            "0x7000_1000",
+        ),
         "complete rw walk 0x401000 ".to_owned(),
         "complete rw switch ".to_owned(),
         "help rw iret".to_owned(),
@@ -278,6 +294,9 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         // Pid and parent, as one word.
         format!(" = 0x0000_0000_0000_{pid:04x}"),
         format!(" = 0x0000_0000_{pid:04x}"),
+        "80000000001bb067 ".to_owned(),
+        "ring 0, rip 0x0000_0000_0040_1234 rsp 0x0000_0000_0000_0000 cr3 0x0".to_owned(),
+        "ds 0x0 es 0x0 fs 0x0 gs 0x0, fs base 0x0000_0000_7000_1000".to_owned(),
         format!("rw walk 0x401000 {pid}\nrw walk 0x401000 cr3\nrw walk 0x401000 master"),
         format!("rw switch {pid}"),
         "rw iret [pid]".to_owned(),
@@ -294,6 +313,16 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         "{errors}"
     );
     end_all(guest)
+}
+
+/// A command that shows a value of a type, all zeros but for one field.
+fn made(kind: &str, field: &str, value: &str) -> String {
+    format!(
+        "python t = {kind}; b = bytearray(t.sizeof); \
+         f = [f for f in t.fields() if f.name == '{field}'][0]; \
+         b[f.bitpos // 8:f.bitpos // 8 + 8] = ({value}).to_bytes(8, 'little'); \
+         print(gdb.Value(bytes(b), t))"
+    )
 }
 
 /// As they are typed there.
