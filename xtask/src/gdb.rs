@@ -197,6 +197,7 @@ pub fn replay(project: &Project, words: &[OsString]) -> anyhow::Result<Outcome> 
     );
     command.env("RINGWALK_CONSOLE", qemu.console());
     command.env("RINGWALK_REPLAY", recording.last.to_string());
+    command.env("RINGWALK_REPLAY_BEGIN", recording.begin());
     command.args(words);
     session(command)
 }

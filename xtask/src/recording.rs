@@ -32,7 +32,7 @@ const HANGS: Duration = Duration::from_secs(10);
 pub enum Begin {
     /// At the prompt: short, and quick to go back in.
     Prompt,
-    /// When the machine is switched on: each step back runs all of the firmware and the boot again.
+    /// When the machine is switched on. Each step back runs the kernel's boot again.
     PowerOn,
 }
 
@@ -267,10 +267,7 @@ impl Recording {
             "firmware": self.options.firmware.word(),
             "memory_mib": self.options.memory_mib,
             "cpu": self.options.cpu,
-            "begin": match self.begin {
-                Begin::Prompt => "prompt",
-                Begin::PowerOn => "power-on",
-            },
+            "begin": self.begin(),
             "last": self.last,
             "end": self.end,
         });
@@ -290,13 +287,22 @@ impl Recording {
         self.folder.join("kernel.elf")
     }
 
+    /// Where it begins, in a word.
+    #[must_use]
+    pub fn begin(&self) -> &'static str {
+        match self.begin {
+            Begin::Prompt => "prompt",
+            Begin::PowerOn => "power-on",
+        }
+    }
+
     /// The words for QEMU to replay it, stopped at its beginning.
     #[must_use]
     pub fn replaying(&self) -> Vec<String> {
         let mut words = self.counting("replay");
         // One instruction at a time: QEMU knows which instruction hit a watchpoint only to the end of
         // the piece of code that it translates at once.
-        // Firmware and boot would take minutes so.
+        // Firmware would take minutes so: there it is `scripts/gdb` that says when.
         if self.begin == Begin::Prompt {
             words.push("-singlestep".to_owned());
         }
