@@ -4,7 +4,7 @@
 //! test files of other readers, and packages with files that are long in use. All of it lies in
 //! `target/corpora`; what is there already is not fetched again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -12,17 +12,36 @@ use anyhow::{Context as _, bail};
 use crate::project::Project;
 use crate::{host, steps, tools};
 
-/// Debian's source packages: the tests of elfutils, libdwarf and others.
-const SOURCES: [&str; 6] = [
+/// Debian's source packages: the tests of elfutils, libdwarf, LLVM and others.
+const SOURCES: [&str; 7] = [
     "elfutils",
     "dwarfutils",
     "binutils",
     "libunwind",
     "patchelf",
     "golang-1.19",
+    "llvm-toolchain-16",
 ];
-/// Debian's packages: a C library's debug information, with files of compilers long ago.
-const PACKAGES: [&str; 1] = ["libc6-dbg"];
+/// Of a source package as large as a system only this is unpacked.
+const PARTS: [(&str, &str); 1] = [("llvm-toolchain", "*/test/*")];
+/// Debian's packages: debug information of a C library, with files of compilers long ago, and of tools in C and C++;
+/// in sections that are compressed.
+const PACKAGES: [&str; 6] = [
+    "libc6-dbg",
+    "libbinutils-dbg",
+    "binutils-x86-64-linux-gnu-dbg",
+    "libctf0-dbg",
+    "libgprofng0-dbg",
+    "libadns1-dbg",
+];
+/// Those of Debian's archive of debug information, which not every machine's apt is set up to get, and not every mirror
+/// has: Rust and C++, shared parts in files of their own.
+const DEBUG_PACKAGES: [&str; 4] = [
+    "coreutils-dbgsym",
+    "ripgrep-dbgsym",
+    "libstdc++6-dbgsym",
+    "apt-dbgsym",
+];
 /// PyPI's source packages.
 const PYTHON: [&str; 4] = ["pyelftools", "auditwheel", "elf-diff", "ropper"];
 /// What fetches and unpacks.
@@ -71,28 +90,98 @@ pub fn run(project: &Project) -> anyhow::Result<()> {
 
 /// Source packages need lists of their own, which the machine may not have: they are made from its own sources.
 fn debian(project: &Project, folder: &Path, fetched: &Path) -> anyhow::Result<()> {
-    let apt = folder.join("apt");
-    for part in ["parts", "lists/partial", "cache/archives/partial"] {
-        std::fs::create_dir_all(apt.join(part))?;
+    let sources = Lists::make(&folder.join("apt"), |text| {
+        text.replace("Types: deb\n", "Types: deb-src\n")
+    })?;
+    steps::run(
+        project,
+        "corpora-lists",
+        "lists of source packages",
+        &mut sources.command(&["update"]),
+    )?;
+    for package in SOURCES {
+        let mut source = sources.command(&["source", "--download-only", package]);
+        fetch(project, fetched, package, &mut source);
     }
-    let own = Path::new("/etc/apt/sources.list.d");
-    for entry in std::fs::read_dir(own).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if name.to_string_lossy().ends_with(".sources") {
-            let text = std::fs::read_to_string(entry.path())?;
-            std::fs::write(
-                apt.join("parts").join(name),
-                text.replace("Types: deb\n", "Types: deb-src\n"),
-            )?;
+    for package in PACKAGES {
+        let mut download = Command::new("apt-get");
+        download.args(["download", package]);
+        fetch(project, fetched, package, &mut download);
+    }
+    let debug = Lists::make(&folder.join("apt-debug"), debug_archive)?;
+    let update = &mut debug.command(&["update"]);
+    if let Err(why) = steps::run(project, "corpora-debug", "lists of debug packages", update) {
+        let why = why.to_string();
+        let reason = why.lines().rev().find(|line| line.starts_with("E: "));
+        eprintln!(
+            "left out: Debian's archive of debug information: {}",
+            reason.unwrap_or(&why)
+        );
+        return Ok(());
+    }
+    for package in DEBUG_PACKAGES {
+        let mut download = debug.command(&["download", package]);
+        fetch(project, fetched, package, &mut download);
+    }
+    Ok(())
+}
+
+/// Debian's archive of debug information, as it lies beside the one that a list of sources is about.
+fn debug_archive(text: &str) -> String {
+    let stanzas = text.split("\n\n").filter_map(|stanza| {
+        let suites = stanza
+            .lines()
+            .find_map(|line| line.strip_prefix("Suites: "))?;
+        let suite = suites.split(' ').next()?;
+        let is_main = stanza
+            .lines()
+            .any(|line| line.starts_with("URIs: ") && line.ends_with("/debian"));
+        is_main.then(|| {
+            stanza
+                .replace("/debian\n", "/debian-debug\n")
+                .replace(suites, &format!("{suite}-debug"))
+        })
+    });
+    stanzas.collect::<Vec<_>>().join("\n\n")
+}
+
+/// Lists of packages beside the machine's own, made from where that gets them.
+struct Lists(PathBuf);
+
+impl Lists {
+    /// `change` makes of the text of a file of the machine what is wanted.
+    fn make(folder: &Path, change: impl Fn(&str) -> String) -> anyhow::Result<Self> {
+        for part in ["parts", "lists/partial", "cache/archives/partial"] {
+            std::fs::create_dir_all(folder.join(part))?;
         }
+        let own = Path::new("/etc/apt/sources.list.d");
+        for entry in std::fs::read_dir(own).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().ends_with(".sources") {
+                let text = std::fs::read_to_string(entry.path())?;
+                std::fs::write(folder.join("parts").join(name), change(&text))?;
+            }
+        }
+        // The older form has a line for each.
+        let list = std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
+        let stanzas = list.lines().filter_map(|line| {
+            let mut words = line.strip_prefix("deb ")?.split_whitespace();
+            let (place, suite) = (words.next()?, words.next()?);
+            let components = words.collect::<Vec<_>>().join(" ");
+            Some(format!(
+                "Types: deb\nURIs: {place}\nSuites: {suite}\nComponents: {components}\n"
+            ))
+        });
+        let stanzas: Vec<String> = stanzas.collect();
+        std::fs::write(
+            folder.join("parts/list.sources"),
+            change(&stanzas.join("\n")),
+        )?;
+        std::fs::write(folder.join("sources.list"), "")?;
+        Ok(Lists(folder.to_owned()))
     }
-    let list = std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
-    let list: String = list
-        .lines()
-        .filter_map(|line| Some(format!("deb-src {}\n", line.strip_prefix("deb ")?)))
-        .collect();
-    std::fs::write(apt.join("sources.list"), list)?;
-    let command = |words: &[&str]| {
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("apt-get");
         for (option, place) in [
             ("Dir::Etc::sourcelist", "sources.list"),
@@ -101,27 +190,11 @@ fn debian(project: &Project, folder: &Path, fetched: &Path) -> anyhow::Result<()
             ("Dir::Cache", "cache"),
         ] {
             command.arg("-o");
-            command.arg(format!("{option}={}", apt.join(place).display()));
+            command.arg(format!("{option}={}", self.0.join(place).display()));
         }
         command.args(words);
         command
-    };
-    steps::run(
-        project,
-        "corpora-lists",
-        "lists of source packages",
-        &mut command(&["update"]),
-    )?;
-    for package in SOURCES {
-        let mut source = command(&["source", "--download-only", package]);
-        fetch(project, fetched, package, &mut source);
     }
-    for package in PACKAGES {
-        let mut download = Command::new("apt-get");
-        download.args(["download", package]);
-        fetch(project, fetched, package, &mut download);
-    }
-    Ok(())
 }
 
 /// One package. One that cannot be had is named, and the others are read all the same.
@@ -150,6 +223,9 @@ fn unpack(project: &Project, fetched: &Path, files: &Path) -> anyhow::Result<()>
         } else if name.contains(".tar.") && !name.ends_with(".asc") {
             let mut command = Command::new("tar");
             command.arg("-xf").arg(&path).arg("-C").arg(&to);
+            if let Some((_, part)) = PARTS.iter().find(|(start, _)| name.starts_with(start)) {
+                command.args(["--wildcards", part]);
+            }
             command
         } else {
             continue;
@@ -158,7 +234,11 @@ fn unpack(project: &Project, fetched: &Path, files: &Path) -> anyhow::Result<()>
             continue;
         }
         std::fs::create_dir_all(&to)?;
-        steps::run(project, "corpora-unpack", &name, &mut command)?;
+        if let Err(why) = steps::run(project, "corpora-unpack", &name, &mut command) {
+            // Such as the packaging beside a source, which has none of the tests.
+            eprintln!("left out: {why:#}");
+            continue;
+        }
         for (ending, tool) in [("*.bz2", "bzip2"), ("*.gz", "gzip"), ("*.xz", "xz")] {
             let mut find = Command::new("find");
             find.arg(&to).args(["-name", ending, "-type", "f"]);
@@ -173,4 +253,20 @@ fn unpack(project: &Project, fetched: &Path, files: &Path) -> anyhow::Result<()>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_of_debug_information_lies_beside_the_main_one() {
+        let own = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\nComponents: main\n\n\
+            Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\nComponents: main\n";
+        assert_eq!(
+            debug_archive(own),
+            "Types: deb\nURIs: http://mirror.example/debian-debug\nSuites: bookworm-debug\nComponents: main"
+        );
+        assert_eq!(debug_archive(""), "");
+    }
 }

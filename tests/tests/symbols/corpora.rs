@@ -36,17 +36,29 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Reads a file and asks it. What came of it, in a few words.
-fn read(bytes: &[u8]) -> &'static str {
+fn read(path: &Path, bytes: &[u8]) -> &'static str {
     walk_up(bytes);
     let elf = match Elf::read(bytes) {
         Ok(elf) => elf,
-        Err(Error::NotLinked) => return "not linked: refused",
+        Err(Error::NotLinked) => {
+            // It may have been split off something.
+            return match Elf::read_split(bytes) {
+                Ok(split) if split.debug_bytes() > 0 => "not linked, or split off",
+                _ => "not linked: refused",
+            };
+        }
         Err(_) => return "damaged: refused",
     };
-    let debug = match Debug::read(&elf) {
+    let parts = parts(path, &elf);
+    let split: Vec<Elf<'_>> = parts
+        .iter()
+        .filter_map(|part| Elf::read_split(part).ok())
+        .collect();
+    let debug = match Debug::read_with(&elf, &split, &mut |_, _| {}) {
         Ok(debug) => debug,
         Err(_) => return "damaged debug information: refused",
     };
+    let whole = debug.split_off().is_empty();
     let code = elf.code().iter().flat_map(|range| {
         let length = range.end.saturating_sub(range.start);
         let step = (length / 64).max(1);
@@ -67,8 +79,29 @@ fn read(bytes: &[u8]) -> &'static str {
         (0, 0, _) => "read: neither debug information nor symbols",
         (0, ..) => "read: symbols",
         (_, 0, _) => "read: debug information, no code",
+        _ if !whole => "read: names and lines, but for what was split off",
+        _ if !split.is_empty() => "read: names and lines, with what was split off",
         _ => "read: names and lines",
     }
+}
+
+/// The files beside this one that parts of it were split off into.
+fn parts(path: &Path, elf: &Elf<'_>) -> Vec<Vec<u8>> {
+    let Ok(debug) = Debug::read(elf) else {
+        return Vec::new();
+    };
+    let split = debug.split_off();
+    let mut names: Vec<PathBuf> = split
+        .iter()
+        .filter_map(|part| Some(path.with_file_name(Path::new(&part.file).file_name()?)))
+        .collect();
+    if !split.is_empty() {
+        let mut package = path.as_os_str().to_owned();
+        package.push(".dwp");
+        names.push(package.into());
+    }
+    let read = names.iter().filter_map(|name| std::fs::read(name).ok());
+    read.collect()
 }
 
 /// Walks up from some addresses by the file's unwind tables, if they are of the kind we read.
@@ -125,7 +158,7 @@ fn corpora_are_read_without_a_panic() {
         }
         count += 1;
         let since = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| read(&bytes)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| read(&path, &bytes)));
         let took = since.elapsed();
         match outcome {
             Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
