@@ -258,6 +258,14 @@ def word():
 first = word()
 machine.step()
 print(f"the store makes {first:#x} of it {word():#x}")
+sp = machine.register("rsp")
+def stacked():
+    return int(gdb.execute(f"monitor x /1gx {sp:#x}", to_string=True).split(":")[1], 16)
+now = stacked()
+gdb.execute(f"rw why {sp:#x}")
+first = stacked()
+machine.step()
+print(f"stacked at {sp:#x}: {first:#x}, then {stacked():#x}, as before: {now == stacked()}")
 end
 rw end
 kill
@@ -309,6 +317,19 @@ pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<Aft
         left | 1
     ))?;
     has(&format!("the store makes {:#x} of it {left:#x}", left | 1))?;
+    // A word of the stack, too: the monitor sees it change at the instruction that is named.
+    let stacked = said.split("\nstacked at ").nth(1).context("no word")?;
+    let (at, stacked) = stacked.split_once(": ").context("no word")?;
+    let (first, stacked) = stacked.split_once(", then ").context("no word")?;
+    let (then, kept) = stacked.split_once(", as before: ").context("no word")?;
+    ensure!(kept.starts_with("True") && first != then, "{said}");
+    let [at, first, then] = [at, first, then].map(tests::leaf::hex);
+    has(&format!(
+        "the word at {} was changed from {:016x} to {:016x} by instruction ",
+        machine::VirtAddr(at?),
+        first?,
+        then?
+    ))?;
     // Who did it, by name and line: the one place that writes entries, and the command that wanted it.
     for (file, text) in [
         (
