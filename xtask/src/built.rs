@@ -73,9 +73,11 @@ fn make(
     let project = Project::find();
     let _lock = Lock::take(&project)?;
     let ready = setup::ready(&project)?;
+    // The first time it is what takes longest.
+    let builder = image::start_builder(&project, &ready.toolchain)?;
     let programs = programs::build(&project, &ready.toolchain)?;
     let kernel = kernel::build(&project, &ready.toolchain, features)?;
-    let builder = image::builder(&project, &ready.toolchain)?;
+    let builder = builder.finish()?;
     let archive = ramdisk::build(&project, &kernel, &programs)?;
     let ramdisk = change(&project, &kernel, &programs, &archive)?;
     let written = image::write(&project, &builder, &kernel, Some(&ramdisk))?;

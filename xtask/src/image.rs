@@ -27,19 +27,44 @@ pub struct Images {
 ///
 /// When it does not compile, or its build script cannot reach a registry the first time.
 pub fn builder(project: &Project, toolchain: &Toolchain) -> anyhow::Result<PathBuf> {
+    start_builder(project, toolchain)?.finish()
+}
+
+/// The same, begun: it needs neither the kernel nor its programs, and can be built beside them.
+///
+/// # Errors
+///
+/// When cargo cannot be started.
+pub fn start_builder(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Builder> {
     let folder = project.target().join("image");
     let mut cargo = toolchain.cargo();
     cargo
         .current_dir(project.root())
         .args(["build", "--package", "image", "--target-dir"])
         .arg(&folder);
-    steps::run(
-        project,
-        "image-builder",
-        "build the boot stages and the image builder",
-        &mut cargo,
-    )?;
-    Ok(folder.join("debug/image"))
+    let what = "build the boot stages and the image builder";
+    let step = steps::start(project, "image-builder", what, &mut cargo)?;
+    let program = folder.join("debug/image");
+    Ok(Builder { step, program })
+}
+
+/// The program that writes images, while it is being built.
+#[derive(Debug)]
+pub struct Builder {
+    step: steps::Step,
+    program: PathBuf,
+}
+
+impl Builder {
+    /// Waits until it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`builder`].
+    pub fn finish(self) -> anyhow::Result<PathBuf> {
+        self.step.finish()?;
+        Ok(self.program)
+    }
 }
 
 /// Writes both images of a kernel, unless they were made from exactly these inputs before.

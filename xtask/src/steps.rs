@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -28,16 +28,83 @@ const TAIL: usize = 40;
 /// When it cannot be started, fails, takes an hour or is interrupted; the message ends with the
 /// last lines it printed.
 pub fn run(project: &Project, name: &str, what: &str, command: &mut Command) -> anyhow::Result<()> {
+    start(project, name, what, command)?.finish()
+}
+
+/// Begins a step, to go on beside others. Nothing is said of it until it is waited for.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub fn start(
+    project: &Project,
+    name: &str,
+    what: &str,
+    command: &mut Command,
+) -> anyhow::Result<Step> {
     let log = log_path(project, name)?;
-    let status = run_into(&log, what, command)?;
-    if !status.success() {
+    let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("{what}: cannot start {program}"))?;
+    let ticker = Ticker::new(what);
+    Ok(Step { log, child, ticker })
+}
+
+/// A step that was begun. Given up, it is ended.
+#[derive(Debug)]
+#[must_use = "a step that nobody waits for is ended"]
+pub struct Step {
+    log: PathBuf,
+    child: Child,
+    ticker: Ticker,
+}
+
+impl Step {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`], but for the start.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        let why = loop {
+            if let Some(status) = self.child.try_wait()? {
+                if status.success() {
+                    self.ticker.done();
+                    return Ok(());
+                }
+                break status.to_string();
+            }
+            if signals::asked_to_stop() {
+                break "interrupted".to_owned();
+            }
+            if self.ticker.since.elapsed() > LIMIT {
+                break "still not done after an hour; ended".to_owned();
+            }
+            self.ticker.tick();
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        self.child.kill()?;
+        self.child.wait()?;
+        self.ticker.done();
         bail!(
-            "{what}: {status}; its last lines, from {}:\n{}",
-            log.display(),
-            tail(&log)
+            "{}: {why}; its last lines, from {}:\n{}",
+            self.ticker.what,
+            self.log.display(),
+            tail(&self.log)
         );
     }
-    Ok(())
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 fn log_path(project: &Project, name: &str) -> anyhow::Result<PathBuf> {
@@ -45,42 +112,6 @@ fn log_path(project: &Project, name: &str) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder.join(format!("{name}.log")))
-}
-
-fn run_into(log: &Path, what: &str, command: &mut Command) -> anyhow::Result<ExitStatus> {
-    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-    let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .spawn()
-        .with_context(|| format!("{what}: cannot start {program}"))?;
-    let mut ticker = Ticker::new(what);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            ticker.done();
-            return Ok(status);
-        }
-        let stop = signals::asked_to_stop();
-        if stop || ticker.since.elapsed() > LIMIT {
-            child.kill()?;
-            child.wait()?;
-            ticker.done();
-            let why = if stop {
-                "interrupted"
-            } else {
-                "still not done after an hour; ended"
-            };
-            bail!(
-                "{what}: {why}; its last lines, from {}:\n{}",
-                log.display(),
-                tail(log)
-            );
-        }
-        ticker.tick();
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The last lines of a log, each indented, however odd its bytes.
@@ -182,6 +213,22 @@ mod tests {
         assert!(text.contains("fails.log"), "{text}");
         assert!(text.contains("line 100\n  to stderr\n"), "{text}");
         assert!(!text.contains("line 61\n"), "{text}");
+    }
+
+    #[test]
+    fn a_step_that_is_given_up_is_ended() {
+        let (_folder, project) = project();
+        let step = start(
+            &project,
+            "sleeps",
+            "sleep",
+            Command::new("sleep").arg("600"),
+        )
+        .expect("it starts");
+        let process = Path::new("/proc").join(step.child.id().to_string());
+        assert!(process.exists());
+        drop(step);
+        assert!(!process.exists());
     }
 
     #[test]

@@ -219,7 +219,10 @@ impl<'a> Index<'a> {
     #[must_use]
     pub fn lookup(&self, address: u64) -> Option<Found<'a>> {
         let offset = self.offset(address)?;
-        let symbol = self.symbol_at(address);
+        let (symbol, root) = match self.symbol_and_function_at(address) {
+            Some((symbol, function)) => (Some(symbol), Some(function)),
+            None => (None, None),
+        };
         // A label in the data names what is right there, and nothing behind it.
         let symbol =
             symbol.filter(|symbol| symbol.is_code || symbol.bytes > 0 || symbol.address == address);
@@ -230,11 +233,12 @@ impl<'a> Index<'a> {
             frames: Frames::none(),
         };
         if symbol.is_none_or(|symbol| symbol.is_code) {
-            let root = symbol.map_or(0, |symbol| symbol.function);
+            let number = symbol.map_or(0, |symbol| symbol.function);
+            let root = root.filter(|_| symbol.is_some());
             // What could not be read of a damaged index is left empty.
             let _ = self
                 .row_at(offset)
-                .and_then(|row| self.fill(&mut found.frames, row, root));
+                .and_then(|row| self.fill(&mut found.frames, row, number, root));
         }
         found.frames.offset = symbol.and_then(|symbol| address.checked_sub(symbol.address));
         if symbol.is_none() && found.frames.is_empty() {
@@ -260,38 +264,55 @@ impl<'a> Index<'a> {
     /// The function or variable an address lies in.
     #[must_use]
     pub fn symbol_at(&self, address: u64) -> Option<Symbol<'a>> {
+        Some(self.symbol_and_function_at(address)?.0)
+    }
+
+    fn symbol_and_function_at(&self, address: u64) -> Option<(Symbol<'a>, Function)> {
         let number = self.symbols.last_not_above(self.offset(address)?)?;
-        let symbol = self.symbol(number)?;
+        let (symbol, function) = self.symbol_and_function(number)?;
         let distance = address.checked_sub(symbol.address)?;
-        (symbol.bytes == 0 || distance < symbol.bytes).then_some(symbol)
+        (symbol.bytes == 0 || distance < symbol.bytes).then_some((symbol, function))
     }
 
     /// The symbol with this number, by address; `None` past the last one.
     #[must_use]
     pub fn symbol(&self, number: usize) -> Option<Symbol<'a>> {
+        Some(self.symbol_and_function(number)?.0)
+    }
+
+    fn symbol_and_function(&self, number: usize) -> Option<(Symbol<'a>, Function)> {
         if number >= self.symbols.count() {
             return None;
         }
         let element = self.symbols.element(number)?;
         let field = |field| self.symbols.field(element, field);
         let function = u16::try_from(field(3)?).ok()?;
-        Some(Symbol {
+        let known = self.function(function)?;
+        let symbol = Symbol {
             address: self.base.checked_add(field(0)?.into())?,
             bytes: field(1)?.into(),
-            name: self.name_of(function)?,
+            name: self.text_of(&known)?,
             is_code: field(2)? == 0,
             function,
-        })
+        };
+        Some((symbol, known))
     }
 
     /// The frames of a row, in a function that is there as such.
     pub(super) fn frames_of(&self, row: Row, root: u16) -> Option<Frames<'a>> {
         let mut frames = Frames::none();
-        self.fill(&mut frames, row, root)?;
+        self.fill(&mut frames, row, root, None)?;
         Some(frames)
     }
 
-    fn fill(&self, frames: &mut Frames<'a>, row: Row, root: u16) -> Option<()> {
+    /// The frames of a row in the function with this number, which may be known already.
+    fn fill(
+        &self,
+        frames: &mut Frames<'a>,
+        row: Row,
+        root: u16,
+        mut known: Option<Function>,
+    ) -> Option<()> {
         frames.names = self.names();
         // From the innermost call out to the function, and back with their names.
         let mut depth = 0usize;
@@ -306,7 +327,10 @@ impl<'a> Index<'a> {
         let (mut number, mut level) = (root, depth);
         // Inwards again, so it ends where the way out began.
         let (innermost, function) = loop {
-            let function = self.function(number)?;
+            let function = match known.take() {
+                Some(function) => function,
+                None => self.function(number)?,
+            };
             let Some(inner) = level.checked_sub(1) else {
                 let place = self.place_of(&function, row.place)?;
                 break (function.level(number, place), number);

@@ -198,7 +198,7 @@ impl<'a> Names<'a> {
     fn file_of(&self, function: u16) -> u16 {
         let group = usize::from(function) / FUNCTIONS_IN_A_GROUP;
         let mut file = self.functions.get(group, 3).unwrap_or(0);
-        // Four functions are in four files at most, but for files that none is in.
+        // The functions of a group are in as many files at most, but for files that none is in.
         while let Some(first) = self.files.get(file.try_into().unwrap_or(usize::MAX), 1)
             && first <= u32::from(function)
         {
@@ -352,7 +352,17 @@ impl<'a> Index<'a> {
 
     /// The name of a function.
     pub(super) fn name_of(&self, function: u16) -> Option<Text<'a>> {
-        self.names().name(self.function(function)?.name)
+        self.text_of(&self.function(function)?)
+    }
+
+    /// The same of one that is known.
+    pub(super) fn text_of(&self, function: &Function) -> Option<Text<'a>> {
+        let at = usize::try_from(function.name.at).ok()?;
+        let end = at.checked_add(function.name.bytes.into())?;
+        Some(Text {
+            grammar: self.grammar,
+            symbols: self.texts.get(at..end)?,
+        })
     }
 
     /// How many functions there are.
