@@ -243,8 +243,7 @@ impl Context<'_> {
 
     /// The region an address lies in.
     pub(crate) fn region(&self, va: VirtAddr) -> Option<Region> {
-        let regions = self.target.regions();
-        regions.iter().find(|region| region.contains(va)).copied()
+        Region::at(self.target.regions(), va)
     }
 
     /// Fails if Ctrl-C has been pressed.
@@ -376,6 +375,11 @@ impl<'a> Args<'a> {
     /// The pid of a process that must be given.
     pub(crate) fn pid(&mut self, context: &mut Context<'_>) -> Result<Pid, Error> {
         self.number(context, "process").and_then(process::pid)
+    }
+
+    /// The pid of a process, if there is another word.
+    pub(crate) fn maybe_pid(&mut self, context: &mut Context<'_>) -> Result<Option<Pid>, Error> {
+        self.peek().map(|_| self.pid(context)).transpose()
     }
 
     /// The next word as a root; CR3 if there is none.

@@ -46,6 +46,12 @@ pub(crate) fn program(target: &mut dyn Target, pid: Pid) -> Result<Image<'_>, Er
     image.map_err(|why| Error::NoSymbols("the program", why))
 }
 
+/// Whether this is to be searched for, not computed.
+pub(crate) fn is_name(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '<');
+    begins && !text.starts_with("sym:")
+}
+
 /// How well a name fits what was typed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {

@@ -87,9 +87,10 @@ impl fmt::Display for OnStack {
     }
 }
 
+const PAGE_FAULT: u8 = 14;
+
 /// Vector and error code, in words.
 fn what(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
-    const PAGE_FAULT: u8 = 14;
     let FaultRecord { vector, error, .. } = *record;
     write!(out, "{}, vector {vector}", vectors::name(vector))?;
     if vectors::has_error_code(vector) {

@@ -205,6 +205,11 @@ pub struct Region {
 }
 
 impl Region {
+    /// The one of these that an address lies in.
+    pub(crate) fn at(regions: &[Region], va: VirtAddr) -> Option<Region> {
+        regions.iter().find(|region| region.contains(va)).copied()
+    }
+
     /// Whether `va` lies in it.
     pub fn contains(&self, va: VirtAddr) -> bool {
         self.first <= va && va <= self.last

@@ -133,10 +133,7 @@ fn run_break(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error
         let _ = args.word();
         let word = args.word().ok_or(Error::Missing("moment"))?;
         let moment = moment(word)?;
-        let pid = match args.peek() {
-            Some(_) => args.pid(context)?,
-            None => 0,
-        };
+        let pid = args.maybe_pid(context)?.unwrap_or(0);
         args.done()?;
         if pid != 0 {
             process::alive(context.target, pid)?;

@@ -69,10 +69,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         args.done()?;
         return every(context);
     }
-    let pid = match args.peek() {
-        Some(_) => Some(args.pid(context)?),
-        None => context.focus,
-    };
+    let pid = args.maybe_pid(context)?.or(context.focus);
     args.done()?;
     let stopped = stopped(context).map(|(pid, _)| pid);
     one(context, pid.or(stopped).unwrap_or(0))

@@ -12,7 +12,7 @@ use machine::VirtAddr;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
 use crate::grammar::expression::literal;
-use crate::names::{LONGEST, image_at, kernel, program};
+use crate::names::{LONGEST, image_at, is_name, kernel, program};
 use crate::record::{Row, flag, number, text};
 use crate::{Error, Sources};
 
@@ -92,8 +92,7 @@ fn of_word(context: &mut Context<'_>, word: &str) -> Result<Place, Error> {
     {
         return of_file(context, file, line);
     }
-    let is_name = word.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '<');
-    let address = match is_name && !word.starts_with("sym:") {
+    let address = match is_name(word) {
         true => context.address_of(word)?,
         false => context.evaluate(word)?,
     };

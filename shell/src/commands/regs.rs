@@ -46,10 +46,7 @@ const GENERAL: [[&str; 2]; 8] = [
 ];
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let pid = match args.peek() {
-        Some(_) => Some(args.pid(context)?),
-        None => None,
-    };
+    let pid = args.maybe_pid(context)?;
     args.done()?;
     let regs = match pid {
         Some(pid) => context.registers_of(pid)?,

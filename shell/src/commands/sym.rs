@@ -12,7 +12,7 @@ use machine::VirtAddr;
 use crate::backtrace::write_frames;
 use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::error::excerpt;
-use crate::names::{LONGEST, image_at, kernel, program};
+use crate::names::{LONGEST, image_at, is_name, kernel, program};
 use crate::output::Output;
 use crate::record::{Row, flag, hex, number, text};
 use crate::{Error, Image};
@@ -169,12 +169,6 @@ fn cost(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error> {
 fn cycles(context: &mut Context<'_>) -> Result<u64, Error> {
     let clock = context.target.clock().ok_or(Error::Lacks("clock"))?;
     Ok(clock.cycles())
-}
-
-/// Whether this is to be searched for, not computed.
-fn is_name(text: &str) -> bool {
-    let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '<');
-    begins && !text.starts_with("sym:")
 }
 
 fn by_address(context: &mut Context<'_>, address: VirtAddr) -> Result<(), Error> {

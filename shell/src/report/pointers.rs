@@ -5,12 +5,12 @@ use core::fmt::{self, Write};
 
 use machine::{Cause, Paging, VirtAddr};
 
+use super::PAGE_FAULT;
 use crate::backtrace::Images;
 use crate::disassembly::Line;
 use crate::{FaultRecord, OnStack, Region, SymbolAt, Target};
 
 const PAGE: u64 = 4096;
-const PAGE_FAULT: u8 = 14;
 
 /// CR2, RIP, RSP, and the general registers.
 const REGISTERS: usize = 18;
@@ -58,11 +58,7 @@ impl Registers {
             all: all.map(|(name, value)| Register {
                 name,
                 value,
-                region: target
-                    .regions()
-                    .iter()
-                    .find(|region| region.contains(VirtAddr(value)))
-                    .copied(),
+                region: Region::at(target.regions(), VirtAddr(value)),
             }),
             paging: target.paging(),
         }

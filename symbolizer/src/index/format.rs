@@ -111,7 +111,7 @@ impl Part {
 /// How many rows a block has, and how many contexts and functions share an element of
 /// [`Part::ContextGroups`] and [`Part::Functions`].
 pub(crate) const ROWS_IN_A_BLOCK: usize = 48;
-pub(crate) const CONTEXTS_IN_A_GROUP: usize = 6;
+pub(crate) const CONTEXTS_IN_A_GROUP: usize = 8;
 pub(crate) const FUNCTIONS_IN_A_GROUP: usize = 4;
 
 /// How deep inlined calls may be nested. Deeper ones are left out.

@@ -23,6 +23,15 @@ pub(super) struct Name {
     pub(super) bytes: u16,
 }
 
+impl Name {
+    /// The name itself.
+    fn read<'a>(self, grammar: Grammar<'a>, texts: &'a [u8]) -> Option<Text<'a>> {
+        let at = usize::try_from(self.at).ok()?;
+        let symbols = texts.get(at..at.checked_add(self.bytes.into())?)?;
+        Some(Text { grammar, symbols })
+    }
+}
+
 /// What the index says about a function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function {
@@ -157,9 +166,7 @@ impl<'a> Names<'a> {
 
     /// A name that has been found.
     pub(super) fn name(&self, name: Name) -> Option<Text<'a>> {
-        let at = usize::try_from(name.at).ok()?;
-        let symbols = self.texts.get(at..at.checked_add(name.bytes.into())?)?;
-        Some(self.text(symbols))
+        name.read(self.grammar, self.texts)
     }
 
     /// The path of a file, counted from 1; 0 is none.
@@ -357,12 +364,7 @@ impl<'a> Index<'a> {
 
     /// The same of one that is known.
     pub(super) fn text_of(&self, function: &Function) -> Option<Text<'a>> {
-        let at = usize::try_from(function.name.at).ok()?;
-        let end = at.checked_add(function.name.bytes.into())?;
-        Some(Text {
-            grammar: self.grammar,
-            symbols: self.texts.get(at..end)?,
-        })
+        function.name.read(self.grammar, self.texts)
     }
 
     /// How many functions there are.
