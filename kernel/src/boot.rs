@@ -60,6 +60,8 @@ pub(crate) const CLEARED_BY_SYSCALL: u64 = 0x4_4700;
 
 /// The stage of boot, for the report of what goes wrong there.
 static STAGE: Mutex<&str> = Mutex::new("");
+/// The stage at which a fault is planted, if the ramdisk has one.
+static PLANTED: Once<&str> = Once::new();
 /// The second half of boot is under way: it may fail, and the shell can begin without it.
 static CAN_FAIL: AtomicBool = AtomicBool::new(false);
 
@@ -68,7 +70,7 @@ fn stage(name: &'static str) {
     if let Some(mut stage) = STAGE.try_lock() {
         *stage = name;
     }
-    if process::planted_fault() == Some(name) {
+    if PLANTED.get() == Some(&name) {
         crash::in_boot();
     }
 }
@@ -111,15 +113,24 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
     console::find_pixels(info.framebuffer.as_ref());
     stage("descriptor tables");
     descriptors::load();
+    // From here on a fault is reported, and next with all that a report has.
+    let Some(offset) = info.physical_memory_offset.into_option() else {
+        give_up("memory", &"the bootloader did not map physical memory");
+    };
+    physmap::init(offset, &info.memory_regions);
+    if let Some(start) = info.ramdisk_addr.into_option() {
+        process::init_ramdisk(start, info.ramdisk_len);
+    }
+    symbols::init();
+    if let Some(stage) = process::planted_fault() {
+        PLANTED.call_once(|| stage);
+    }
+
     stage("cpu features");
     features::enable();
     target::set_pat(cpu::set_write_combining(master::WRITE_COMBINING));
 
     stage("frames");
-    let Some(offset) = info.physical_memory_offset.into_option() else {
-        give_up("frames", &"the bootloader did not map physical memory");
-    };
-    physmap::init(offset, &info.memory_regions);
     if let Err(why) = frames::init(&info.memory_regions) {
         give_up("frames", &why);
     }
@@ -139,11 +150,6 @@ pub(crate) fn first_half(info: &'static mut BootInfo) -> ! {
             .into_option()
             .map(|start| (start, info.ramdisk_len)),
     };
-    if let Some((start, bytes)) = pieces.ramdisk {
-        process::init_ramdisk(start, bytes);
-    }
-    // From here on a fault is reported with names.
-    symbols::init();
     name_regions(&pieces);
     let mut tables = match master::build(target::paging(), &info.memory_regions, &pieces) {
         Ok(tables) => tables,

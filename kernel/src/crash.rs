@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use shell::{Crash, CrashKind};
 
 use crate::arch::{cpu, descriptors, features};
+use crate::devices::timer;
 use crate::memory::{frames, layout};
 use crate::process::acting::{self, Places};
 use crate::{console, debugger};
@@ -17,6 +18,9 @@ use crate::{console, debugger};
 /// An address in the upper half that nothing maps: the guard page of the first kernel stack.
 const UNMAPPED: u64 = layout::KERNEL_STACKS + 0x10;
 const NON_CANONICAL: u64 = 1 << 63;
+
+/// A vector that nothing raises, so that its gate may be absent.
+const UNUSED_VECTOR: u8 = 0x81;
 
 /// A selector of the LDT, of which there is none.
 const LOCAL: u16 = 0x14;
@@ -51,7 +55,7 @@ impl Crash for CrashKernel {
 /// Crashes the thread that runs.
 pub(crate) fn crash(kind: CrashKind) {
     // What the one before did to tables.
-    descriptors::set_unused_gate(true);
+    descriptors::set_gate_present(UNUSED_VECTOR, true);
     acting::done();
     match kind {
         CrashKind::Panic => panic!("asked for by the command `crash panic`"),
@@ -81,9 +85,10 @@ pub(crate) fn crash(kind: CrashKind) {
         CrashKind::NotPresent => selector(descriptors::NOT_PRESENT_DATA),
         CrashKind::StackSegment => stack_segment(descriptors::NOT_PRESENT_STACK),
         CrashKind::Gate => {
-            descriptors::set_unused_gate(false);
+            descriptors::set_gate_present(UNUSED_VECTOR, false);
             interrupt();
         }
+        CrashKind::Interrupt => tick(),
         CrashKind::Divide => divide(),
         CrashKind::Undefined => undefined(),
         CrashKind::DoubleFault => push_at(UNMAPPED),
@@ -132,6 +137,11 @@ pub(crate) fn in_shell() {
 /// Nothing more goes wrong on purpose.
 pub(crate) fn no_more() {
     TRAP.store(0, Ordering::Relaxed);
+}
+
+/// The kernel has died of it. The shell that looks at what is left needs the timer.
+pub(crate) fn has_killed() {
+    descriptors::set_gate_present(timer::TIMER, true);
 }
 
 /// Goes wrong in the handler of an NMI, if `crash` asked for that.
@@ -222,7 +232,20 @@ fn stack_segment(selector: u16) {
 #[inline(never)]
 fn interrupt() {
     // SAFETY: the CPU finds no gate and raises #NP, which never returns here.
-    unsafe { asm!("int {}", const descriptors::UNUSED_VECTOR, options(nomem, nostack)) };
+    unsafe { asm!("int {}", const UNUSED_VECTOR, options(nomem, nostack)) };
+}
+
+/// Waits for the timer, whose gate is not present.
+#[inline(never)]
+fn tick() {
+    descriptors::set_gate_present(timer::TIMER, false);
+    // Another interrupt may come first; none comes where the timer has not been set up.
+    for _ in 0..100_000_000_u32 {
+        // SAFETY: whatever comes but the timer saves and restores everything; that finds no gate and
+        // raises #NP, which never returns here.
+        unsafe { asm!("sti", "nop", "cli", options(nomem, nostack)) };
+    }
+    descriptors::set_gate_present(timer::TIMER, true);
 }
 
 #[inline(never)]

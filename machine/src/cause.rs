@@ -259,16 +259,28 @@ fn page_fault(fault: &Fault<'_>) -> Cause {
 }
 
 impl Fault<'_> {
-    /// What the error code names. The gate of `int n` by the instruction and not by the code, of which one
-    /// emulator makes n * 16 + 2.
+    /// What the error code names. One emulator has n * 16 + 2 for a gate, whatever was delivered: of `int n`
+    /// the instruction tells which gate it is, and where there is no such instruction it was something
+    /// from outside, which the architecture says with EXT.
     fn selector(&self) -> SelectorError {
+        const EMULATED: u64 = 0b0010;
         let named = SelectorError::decode(self.vector, self.error);
+        if named.table != SelectorTable::Idt || named.external {
+            return named;
+        }
         match self.code.software_interrupt() {
-            Some(vector) if named.table == SelectorTable::Idt && !named.external => SelectorError {
+            Some(vector) => SelectorError {
                 index: vector.into(),
                 ..named
             },
-            _ => named,
+            None if self.error & 0xf == EMULATED && !self.code.bytes().is_empty() => {
+                SelectorError {
+                    external: true,
+                    index: (self.error >> 4 & 0xfff) as u16,
+                    ..named
+                }
+            }
+            None => named,
         }
     }
 

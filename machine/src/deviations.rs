@@ -51,6 +51,13 @@ pub const INT_GATE_CODE: Deviation = Deviation {
     what: "the #GP of `int n` through a DPL-0 gate, and the #NP through an absent one, have the error code n*16+2, not n*8+2",
 };
 
+/// An interrupt or an exception that finds no gate pushes n*16+2 instead of n*8+3.
+pub const NO_EXT: Deviation = Deviation {
+    id: "D-25",
+    who: TCG,
+    what: "the #NP of an interrupt or an exception whose gate is absent has the error code n*16+2, EXT clear, not n*8+3",
+};
+
 /// IRETQ takes a code segment with both L and D set.
 pub const LONG_AND_BIG: Deviation = Deviation {
     id: "D-13",
@@ -94,12 +101,13 @@ pub const STEP_NOT_BEGUN: Deviation = Deviation {
 };
 
 /// All of them.
-pub const ALL: [Deviation; 11] = [
+pub const ALL: [Deviation; 12] = [
     RESERVED_NOT_PRESENT,
     IRETQ_RIP,
     JUMP_RIP,
     STACK_FAULT,
     INT_GATE_CODE,
+    NO_EXT,
     LONG_AND_BIG,
     ABSENT_STACK,
     IRETQ_ORDER,

@@ -5,7 +5,7 @@
 
 pub use machine::deviations::{
     ABSENT_STACK, ALL, Deviation, INT_GATE_CODE, IRETQ_ORDER, IRETQ_RIP, JUMP_RIP, LONG_AND_BIG,
-    RESERVED_NOT_PRESENT, STACK_FAULT, STEP_NOT_BEGUN, STEP_OVER_PAUSE, TLB_HIDES_PAT,
+    NO_EXT, RESERVED_NOT_PRESENT, STACK_FAULT, STEP_NOT_BEGUN, STEP_OVER_PAUSE, TLB_HIDES_PAT,
 };
 
 /// The bits of a leaf entry that `info tlb` can show, given the page size as printed.

@@ -198,17 +198,15 @@ pub(crate) fn rsp0() -> u64 {
     unsafe { ptr::read_unaligned(field) }.as_u64()
 }
 
-/// A vector that nothing raises, so that its gate may be absent.
-pub(crate) const UNUSED_VECTOR: u8 = 0x81;
-
-/// Says whether the gate of [`UNUSED_VECTOR`] is present.
-pub(crate) fn set_unused_gate(is_present: bool) {
+/// Says whether the gate of a vector without an IST stack, and not for ring 3, is present. Call with
+/// interrupts off.
+pub(crate) fn set_gate_present(vector: u8, is_present: bool) {
     const PRESENT: u8 = 1 << 7;
-    let mut gate = Gate::interrupt(entry::stub(UNUSED_VECTOR), 0, 0);
+    let mut gate = Gate::interrupt(entry::stub(vector), 0, 0);
     if !is_present {
         gate.attributes &= !PRESENT;
     }
-    write_gate(UNUSED_VECTOR, gate);
+    write_gate(vector, gate);
 }
 
 fn set_gate(vector: u8, ist: u8) {

@@ -13,7 +13,7 @@ use super::request::{Request, ask, serve};
 use super::{DEBUGGER_RSP, WORLD, WORLD_RSP, is_running, recover, stop};
 use crate::arch::switch;
 use crate::memory::stacks::Stack;
-use crate::{fatal, process};
+use crate::{crash, fatal, process};
 
 static IS_DEAD: AtomicBool = AtomicBool::new(false);
 /// The stack of the kernel's own thread.
@@ -32,6 +32,7 @@ pub(crate) fn can_look() -> bool {
 /// Stops the world for good, in this state.
 pub(crate) fn die(frame: &TrapFrame, cr3: u64, reason: StopReason) -> ! {
     IS_DEAD.store(true, Ordering::Relaxed);
+    crash::has_killed();
     stop::stop_in(cr3, *frame, 0, reason)
 }
 

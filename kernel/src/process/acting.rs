@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use machine::{Level, PhysAddr, VirtAddr};
+use machine::{Entry, Level, PhysAddr, VirtAddr};
 use shell::ProcessError;
 
 use super::ability::saved_frame;
@@ -54,10 +54,8 @@ pub(crate) fn act() -> Result<Places, ProcessError> {
 
 /// Puts an entry with a reserved bit on the way to the unused place of the process that is acted for.
 pub(crate) fn reserve() {
-    const PRESENT: u64 = 1;
     // The size of a page, which a PML4 entry does not have.
-    const RESERVED: u64 = 1 << 7;
-    set_unused(PRESENT | RESERVED);
+    set_unused(Entry::PRESENT | Entry::HUGE);
 }
 
 /// Whatever was done for a process is over, and nothing of it stays but the process.

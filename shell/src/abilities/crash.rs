@@ -64,6 +64,7 @@ kinds! {
     NotPresent = "not-present": "the load of a segment that is not present",
     StackSegment = "stack-segment": "the load of a stack segment that is not present",
     Gate = "gate": "an interrupt whose gate is not present",
+    Interrupt = "interrupt": "a hardware interrupt whose gate is not present",
     Divide = "divide": "a division by zero",
     Undefined = "undefined": "an undefined instruction",
     DoubleFault = "double-fault": "a push with RSP where nothing is mapped",

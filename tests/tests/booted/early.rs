@@ -46,7 +46,7 @@ fn planted(built: &Built, stage: &str, folder: &Scratch) -> Result<Images> {
 const WHOLE: [&str; 6] = [
     "fault: kernel write at 0xffff_c900_0000_0010 refused: ",
     "#PF page fault, vector 14, error code 0x2",
-    "=> 0xffff_8",
+    "\n=> 0x",
     "    kernel::crash::store",
     "backtrace:",
     "next: ",
@@ -64,14 +64,21 @@ fn boot(options: &Options, end: &str) -> Result<(Guest, String)> {
 
 /// Before there is a stack for it, there is no shell.
 pub(crate) fn too_early(built: &Built) -> Result<()> {
-    let folder = Scratch::new("too-early")?;
-    let images = planted(built, "stacks", &folder)?;
-    let mut options = built.options(Firmware::Bios);
-    options.image = images.bios;
-    let end =
-        "halted at the stage `stacks` of boot, too early for a shell; the machine stays as it is";
-    let (_, report) = boot(&options, end)?;
-    ensure!(report.contains("kernel::boot::first_half"), "{report}");
+    // The first with descriptor tables, and the last without a stack.
+    for (stage, firmware) in [("cpu features", Firmware::Uefi), ("stacks", Firmware::Bios)] {
+        let folder = Scratch::new("too-early")?;
+        let images = planted(built, stage, &folder)?;
+        let mut options = built.options(firmware);
+        options.image = match firmware {
+            Firmware::Bios => images.bios,
+            Firmware::Uefi => images.uefi,
+        };
+        let end = format!(
+            "halted at the stage `{stage}` of boot, too early for a shell; the machine stays as it is"
+        );
+        let (_, report) = boot(&options, &end).context(stage)?;
+        ensure!(report.contains("kernel::boot::first_half"), "{report}");
+    }
     Ok(())
 }
 

@@ -1,18 +1,25 @@
-//! The cause in a sentence, of every program that faults: the right one, twice in a row.
+//! The cause in a sentence, of every program that faults: the right one, twice in a row; with function,
+//! file and line.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
 
 use crate::machines::After;
+use crate::named::{Named, Place, places};
 use crate::ring3::{free_frames, ok};
 
 /// What each program does wrong, in the words of the report: written by hand from what the program
 /// does, not from what the kernel said.
-const CAUSES: [(&str, &str); 21] = [
-    ("fault-code-write", "user write at "),
+const CAUSES: [(&str, &str); 22] = [
+    (
+        "deep",
+        "user read through a null pointer, 0x8 bytes past it",
+    ),
+    ("fault-code-write", " has W=0; in "),
     ("fault-divide", "a division by zero"),
     ("fault-int-gate", "int 0xe from ring 3"),
     ("fault-int3", "int3, a breakpoint in the code"),
@@ -32,7 +39,7 @@ const CAUSES: [(&str, &str); 21] = [
     ("fault-null-jump", "user fetch through a null pointer"),
     ("fault-null-read", "user read through a null pointer"),
     ("fault-null-write", "user write through a null pointer"),
-    ("fault-page-end", "is not present"),
+    ("fault-page-end", "user fetch at 0x0000_0000_0040_"),
     ("fault-privileged", "an instruction for ring 0 only: cli"),
     (
         "fault-sse-alignment",
@@ -44,16 +51,69 @@ const CAUSES: [(&str, &str); 21] = [
     ("fault-ud2", "ud2"),
 ];
 
-pub(crate) fn every_fault_has_its_cause(guest: &mut Guest) -> Result<()> {
-    for _ in 0..2 {
-        for (program, cause) in CAUSES {
+/// Those whose RIP is in no code: the call that led there is.
+const NOWHERE: [&str; 4] = [
+    "fault-kernel-jump",
+    "fault-non-canonical-jump",
+    "fault-null-jump",
+    "fault-stack-jump",
+];
+
+pub(crate) fn every_fault_has_its_cause(guest: &mut Guest, built: &Built) -> Result<()> {
+    let programs = ok(guest, "programs")?;
+    let faulting: BTreeSet<_> = programs
+        .iter()
+        .filter_map(|line| {
+            line.split_whitespace()
+                .find(|word| word.starts_with("fault-"))
+        })
+        .collect();
+    let known = CAUSES.iter().map(|(program, _)| *program);
+    let known: BTreeSet<_> = known.filter(|program| *program != "deep").collect();
+    ensure!(faulting == known, "{faulting:?}\n{known:?}");
+    for (program, cause) in CAUSES {
+        let mut named = Named::default();
+        for _ in 0..2 {
             guest.command(&format!("spawn {program}"))?;
-            let reply = guest.command("fault")?;
-            let line = reply.output.first().context("no report")?;
+            let report = ok(guest, "fault")?;
+            let line = report.first().context("no report")?;
             ensure!(line.contains(cause), "{program}: {line}");
             ensure!(line.contains(&format!("; in {program} (pid ")), "{line}");
+            let places = places(&report)?;
+            is_named(program, &places).with_context(|| report.join("\n"))?;
+            named.note(places, 0);
         }
+        let compared = named.agree_with_llvm(&built.programs.folder.join(program))?;
+        ensure!(compared >= 2, "{program}: only {compared} addresses");
     }
+    Ok(())
+}
+
+/// The function is the one that faults, the line is in the program's own file, and the outermost call
+/// is where it began.
+fn is_named(program: &str, places: &[Place]) -> Result<()> {
+    let file = format!("/ringwalk/kernel/programs/src/bin/{program}.rs:");
+    let in_file = |place: &&Place| {
+        place
+            .frames
+            .iter()
+            .any(|frame| frame.place.starts_with(&file))
+    };
+    ensure!(places.iter().find(in_file).is_some(), "no line of {file}");
+    let [rip, .., outermost] = places else {
+        bail!("no backtrace")
+    };
+    let functions = |place: &Place| place.frames.first().map(|frame| frame.function.clone());
+    let wanted = match program {
+        "deep" => Some("deep::cellar"),
+        program if NOWHERE.contains(&program) => None,
+        _ => Some("fault_here"),
+    };
+    ensure!(functions(rip).as_deref() == wanted, "{rip:?}");
+    ensure!(
+        functions(outermost).as_deref() == Some("_start"),
+        "{outermost:?}"
+    );
     Ok(())
 }
 

@@ -4,7 +4,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: ["lea rax, [rip + fault_here]"],
-    at: ["mov byte ptr [rax], 0x90"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: ["lea rax, [rip + fault_here]"],
+        at: ["mov byte ptr [rax], 0x90"],
+    }
 }

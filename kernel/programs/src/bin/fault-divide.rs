@@ -3,7 +3,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: ["xor edx, edx", "mov eax, 1", "xor ecx, ecx"],
-    at: ["div rcx"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: ["xor edx, edx", "mov eax, 1", "xor ecx, ecx"],
+        at: ["div rcx"],
+    }
 }

@@ -4,7 +4,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: [],
-    at: ["int 14"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: [],
+        at: ["int 14"],
+    }
 }

@@ -3,7 +3,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: ["movabs rax, 0xffffc80000000000"],
-    at: ["mov [rax], rax"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: ["movabs rax, 0xffffc80000000000"],
+        at: ["mov [rax], rax"],
+    }
 }

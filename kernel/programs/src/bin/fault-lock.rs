@@ -3,7 +3,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: [],
-    at: [".byte 0xf0, 0x01, 0xc0"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: [],
+        at: [".byte 0xf0, 0x01, 0xc0"],
+    }
 }

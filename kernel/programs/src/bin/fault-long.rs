@@ -4,7 +4,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: [],
-    at: [".fill 15, 1, 0x66", ".byte 0x90"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: [],
+        at: [".fill 15, 1, 0x66", ".byte 0x90"],
+    }
 }

@@ -4,7 +4,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: ["xor eax, eax"],
-    at: ["mov [rax], rax"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: ["xor eax, eax"],
+        at: ["mov [rax], rax"],
+    }
 }

@@ -4,16 +4,13 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: [
-        "jmp fault_here",
-        ".pushsection .page_end, \"ax\", @progbits",
-        ".balign 4096",
-        ".skip 4092, 0x90",
-    ],
-    at: [
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        at_end_of: ".page_end",
+        before: [".balign 4096", ".skip 4092, 0x90"],
         // The first 4 of the 10 bytes of a MOVABS.
-        ".byte 0x48, 0xb8, 0, 0",
-        ".popsection",
-    ],
+        at: [".byte 0x48, 0xb8, 0, 0"],
+    }
 }

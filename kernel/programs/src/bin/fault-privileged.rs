@@ -3,7 +3,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: [],
-    at: ["cli"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: [],
+        at: ["cli"],
+    }
 }

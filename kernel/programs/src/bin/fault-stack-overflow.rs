@@ -4,7 +4,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: [],
-    at: ["push rax", "jmp fault_here"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: [],
+        at: ["push rax", "jmp fault_here"],
+    }
 }

@@ -4,7 +4,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-programs::fault! {
-    before: ["pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop"],
-    at: ["nop"],
+programs::bare!(main);
+
+extern "C" fn main() -> ! {
+    programs::fault! {
+        before: ["pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop"],
+        at: ["nop"],
+    }
 }
