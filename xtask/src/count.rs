@@ -22,12 +22,7 @@ pub(crate) const ICOUNT: [&str; 2] = ["-icount", "shift=0,sleep=off"];
 ///
 /// When the guest does not boot, a program that measures fails, or nobody reads `out` any more.
 pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut options = built.options(Firmware::Bios);
-    options.extra.extend(ICOUNT.map(str::to_owned));
-    options.timeout = Duration::from_secs(900);
-    // Two programs that only spin are a long silence on a busy machine.
-    options.silence = Duration::from_secs(300);
-    let mut guest = Guest::boot(&options)?;
+    let mut guest = boot(built)?;
     writeln!(out, "guest instructions, under {}", ICOUNT.join(" "))?;
     let reply = guest.command("spawn measure")?;
     ensure!(reply.is_ok(), "measure: {:?}", reply.errors);
@@ -63,6 +58,20 @@ pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A guest whose time-stamp counter counts instructions.
+///
+/// # Errors
+///
+/// It does not boot.
+pub fn boot(built: &Built) -> anyhow::Result<Guest> {
+    let mut options = built.options(Firmware::Bios);
+    options.extra.extend(ICOUNT.map(str::to_owned));
+    options.timeout = Duration::from_secs(900);
+    // Two programs that only spin are a long silence on a busy machine.
+    options.silence = Duration::from_secs(300);
+    Ok(Guest::boot(&options)?)
+}
+
 /// Two that never give way: the timer switches between them.
 fn switching(guest: &mut Guest) -> anyhow::Result<Reply> {
     let line = "spawn spinner &; spawn spinner &; spawn sleeper 200; events last=4000";
@@ -83,7 +92,7 @@ const DEEPEST: usize = 32;
 /// How far addresses are apart among which those are sought.
 const STEP: usize = 8;
 /// The most that names of one address may cost: a fault report asks for a few dozen.
-const MOST: u64 = 20_000;
+pub const MOST: u64 = 20_000;
 
 /// What it costs to name an address in the middle of a function, and where the most is inlined: the worst
 /// of many, and all together.
@@ -109,7 +118,7 @@ fn names(built: &Built, guest: &mut Guest, out: &mut impl Write) -> anyhow::Resu
         middles.frames,
         middles.sum / middles.count.max(1)
     )?;
-    let deep = named_all(guest, deepest(&file, &elf)?.into_iter())?;
+    let deep = deepest(guest, &file, &elf)?;
     writeln!(
         out,
         "{:>8} instructions  the dearest of the {} with the most inlined, up to {} frames; {} on average",
@@ -127,13 +136,17 @@ fn names(built: &Built, guest: &mut Guest, out: &mut impl Write) -> anyhow::Resu
     Ok(())
 }
 
-/// What naming some addresses costs.
-#[derive(Default)]
-struct Costs {
-    worst: u64,
-    sum: u64,
-    count: u64,
-    frames: u64,
+/// What naming some addresses costs, in instructions.
+#[derive(Debug, Default)]
+pub struct Costs {
+    /// The dearest of them.
+    pub worst: u64,
+    /// All together.
+    pub sum: u64,
+    /// How many addresses there were.
+    pub count: u64,
+    /// The most frames that one had.
+    pub frames: u64,
 }
 
 fn named_all(guest: &mut Guest, links: impl Iterator<Item = u64>) -> anyhow::Result<Costs> {
@@ -151,8 +164,23 @@ fn named_all(guest: &mut Guest, links: impl Iterator<Item = u64>) -> anyhow::Res
     Ok(costs)
 }
 
+/// What it costs to name the addresses of the kernel where the most is inlined.
+///
+/// # Errors
+///
+/// The kernel's file cannot be read, or the guest does not say what it costs.
+pub fn deepest_names(built: &Built, guest: &mut Guest) -> anyhow::Result<Costs> {
+    let file = std::fs::read(&built.kernel.whole)?;
+    let elf = Elf::read(&file).map_err(|why| anyhow!("{why}"))?;
+    deepest(guest, &file, &elf)
+}
+
+fn deepest(guest: &mut Guest, file: &[u8], elf: &Elf<'_>) -> anyhow::Result<Costs> {
+    named_all(guest, most_inlined(file, elf)?.into_iter())
+}
+
 /// The addresses that the most calls are inlined at.
-fn deepest(file: &[u8], elf: &Elf<'_>) -> anyhow::Result<Vec<u64>> {
+fn most_inlined(file: &[u8], elf: &Elf<'_>) -> anyhow::Result<Vec<u64>> {
     let index = symbolizer::build::index(file).map_err(|why| anyhow!("{why}"))?;
     let index = Index::open(&index).map_err(|why| anyhow!("{why}"))?;
     let mut depths: Vec<(usize, u64)> = elf
@@ -177,18 +205,10 @@ fn deepest(file: &[u8], elf: &Elf<'_>) -> anyhow::Result<Vec<u64>> {
 }
 
 /// The most that a report of sixteen calls may cost besides printing.
-const MOST_OF_A_REPORT: u64 = 2_000_000;
+pub const MOST_OF_A_REPORT: u64 = 2_000_000;
 
-/// What the report of a fault in the last of sixteen functions costs: to walk up the stack and write
-/// everything down, and to find the names.
 fn report(guest: &mut Guest, out: &mut impl Write) -> anyhow::Result<()> {
-    // That it dies is what it is for.
-    guest.command("spawn deep")?;
-    let reply = guest.command("fault cost")?;
-    ensure!(reply.is_ok(), "{:?}", reply.errors);
-    let line = reply.output.first().map_or("", String::as_str);
-    let (calls, cycles) = reported(line).with_context(|| format!("no cost in `{line}`"))?;
-    ensure!(calls >= 16, "only {line}");
+    let (calls, cycles) = a_report(guest)?;
     writeln!(
         out,
         "{cycles:>8} instructions  the report of a fault with {calls} calls, besides printing"
@@ -200,6 +220,23 @@ fn report(guest: &mut Guest, out: &mut impl Write) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// What the report of a fault in the last of sixteen functions costs: to walk up the stack and write
+/// everything down, and to find the names. How many calls it has, and how many instructions that takes.
+///
+/// # Errors
+///
+/// The guest does not say, or there are fewer calls.
+pub fn a_report(guest: &mut Guest) -> anyhow::Result<(u64, u64)> {
+    // That it dies is what it is for.
+    guest.command("spawn deep")?;
+    let reply = guest.command("fault cost")?;
+    ensure!(reply.is_ok(), "{:?}", reply.errors);
+    let line = reply.output.first().map_or("", String::as_str);
+    let (calls, cycles) = reported(line).with_context(|| format!("no cost in `{line}`"))?;
+    ensure!(calls >= 16, "only {line}");
+    Ok((calls, cycles))
 }
 
 /// How many calls a line of `fault cost` has, and what they cost in all.

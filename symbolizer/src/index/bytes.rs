@@ -80,20 +80,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes by so many pairs of [`Self::nibbles`].
-    #[inline(always)]
-    pub(super) fn pass_nibbles(&mut self, pairs: usize) -> Option<()> {
-        // Nearly always there are a few, and no varint among them.
-        if let Some(next) = self.bytes.first_chunk::<8>()
-            && first_long(*next) >= pairs
-        {
-            self.bytes = self.bytes.get(pairs..)?;
-            return Some(());
-        }
-        self.pass_long_nibbles(pairs)
-    }
-
-    #[inline(never)]
-    fn pass_long_nibbles(&mut self, mut pairs: usize) -> Option<()> {
+    fn pass_nibbles(&mut self, mut pairs: usize) -> Option<()> {
         // Eight at a time, up to the first one with a varint behind it.
         while let (Some(next), true) = (self.bytes.first_chunk::<8>(), pairs > 0) {
             let short = first_long(*next);
@@ -110,13 +97,40 @@ impl<'a> Cursor<'a> {
         }
         Some(())
     }
+}
 
-    #[inline]
-    pub(super) fn take(&mut self, bytes: u32) -> Option<&'a [u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(usize::try_from(bytes).ok()?)?;
-        self.bytes = rest;
-        Some(taken)
+/// The pair of [`Cursor::nibbles`] that so many others come before.
+#[inline(always)]
+pub(super) fn nibbles_behind(bytes: &[u8], pairs: usize) -> Option<(u32, u32)> {
+    // Nearly always there are a few, and no varint among them.
+    if let Some(next) = bytes.first_chunk::<8>()
+        && first_long(*next) > pairs
+    {
+        let both = u32::from(*next.get(pairs)?);
+        return Some((both & 15, both >> 4));
     }
+    long_nibbles_behind(bytes, pairs)
+}
+
+#[inline(never)]
+fn long_nibbles_behind(bytes: &[u8], pairs: usize) -> Option<(u32, u32)> {
+    let mut cursor = Cursor { bytes };
+    cursor.pass_nibbles(pairs)?;
+    cursor.nibbles()
+}
+
+/// A varint, and where what follows it is.
+#[inline(always)]
+pub(super) fn varint_at(bytes: &[u8], at: usize) -> Option<(usize, u32)> {
+    let first = u32::from(*bytes.get(at)?);
+    if first & LONG == 0 {
+        return Some((at.wrapping_add(1), first));
+    }
+    let mut cursor = Cursor {
+        bytes: bytes.get(at..)?,
+    };
+    let value = cursor.varint()?;
+    Some((bytes.len().checked_sub(cursor.bytes.len())?, value))
 }
 
 /// How many pairs there are before the first one that has a varint behind it; 8 if none has.

@@ -5,7 +5,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 /// The first bytes of every index.
 pub(crate) const MAGIC: [u8; 8] = *b"RWSYMBOL";
 /// The version this code reads and writes.
-pub(crate) const VERSION: u16 = 3;
+pub(crate) const VERSION: u16 = 4;
 /// The checksum. The table is small: a kernel carries it.
 const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
@@ -42,6 +42,8 @@ pub(crate) const HEADER_BYTES: usize = AT_WIDTHS + FIELDS;
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
+    /// What a symbol of a text stands for. The first one, so that a text can be read by who knows only where it is.
+    Grammar,
     /// Functions that are there as such, and variables.
     Symbols,
     /// Where each block of rows begins.
@@ -58,8 +60,6 @@ pub(crate) enum Part {
     Functions,
     /// Source files, and which functions are in each.
     Files,
-    /// What a symbol of a text stands for.
-    Grammar,
     /// What the first byte of a row stands for.
     RowCodes,
     /// Which context and which place hold from which address on.
@@ -81,6 +81,7 @@ pub(crate) const PADDING: usize = 7;
 #[cfg(feature = "std")]
 impl Part {
     pub(crate) const ALL: [Part; PARTS] = [
+        Part::Grammar,
         Part::Symbols,
         Part::Blocks,
         Part::ContextGroups,
@@ -89,7 +90,6 @@ impl Part {
         Part::WidePlaces,
         Part::Functions,
         Part::Files,
-        Part::Grammar,
         Part::RowCodes,
         Part::Rows,
         Part::Contexts,

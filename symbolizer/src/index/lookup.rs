@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Index;
 use super::format::DEEPEST;
-use super::names::{Function, Name, Names, Text};
+use super::names::{Function, Paths, Text};
 use super::rows::Row;
 
 /// What is known of an address.
@@ -108,33 +108,41 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
-/// A function on the way to an address. Of each only what it takes to say more when somebody asks: this is
-/// copied with every answer.
+/// A function on the way to an address, and where in it. Of its name only where it is: this is copied with every answer.
 #[derive(Clone, Copy)]
 struct Level {
     name_at: u32,
-    name_bytes: u16,
-    function: u16,
-    /// The line that its places count from. Before it is known: which call of the next level it is.
+    /// Before it is known: which call of the next level this one is.
     line: u32,
-    /// Where in it: a place as the index has it.
-    place: u32,
+    column: u32,
+    name_bytes: u16,
+    file: u16,
+    function: u16,
 }
 
 impl Level {
     const NONE: Level = Level {
         name_at: 0,
-        name_bytes: 0,
-        function: 0,
         line: 0,
-        place: 0,
+        column: 0,
+        name_bytes: 0,
+        file: 0,
+        function: 0,
     };
+
+    fn place(&self) -> Place {
+        Place {
+            file: self.file,
+            line: self.line,
+            column: self.column,
+        }
+    }
 }
 
 /// The frames of an address, innermost first.
 #[derive(Clone, Copy)]
 pub struct Frames<'a> {
-    names: Names<'a>,
+    paths: Paths<'a>,
     /// How far into the outermost function the address is.
     offset: Option<u64>,
     /// Innermost first.
@@ -154,7 +162,7 @@ impl fmt::Debug for Frames<'_> {
 impl<'a> Frames<'a> {
     const fn none() -> Self {
         Frames {
-            names: Names::none(),
+            paths: Paths::none(),
             offset: None,
             levels: [Level::NONE; DEEPEST + 1],
             next: 0,
@@ -171,20 +179,13 @@ impl<'a> Frames<'a> {
     /// Every function, the innermost first, and where in it.
     pub(super) fn all(&self) -> impl Iterator<Item = (u16, Place)> {
         let known = self.levels.iter().take(self.all);
-        known.map(|level| (level.function, self.place(level)))
+        known.map(|level| (level.function, level.place()))
     }
 
     /// Those that were inlined.
     pub(super) fn inlined(&self) -> impl Iterator<Item = u16> {
         let inlined = self.levels.iter().take(self.all.saturating_sub(1));
         inlined.map(|level| level.function)
-    }
-
-    #[inline(always)]
-    fn place(&self, level: &Level) -> Place {
-        self.names
-            .place(level.place, level.function, level.line)
-            .unwrap_or_default()
     }
 }
 
@@ -197,19 +198,17 @@ impl<'a> Iterator for Frames<'a> {
         }
         let level = self.levels.get(self.next)?;
         self.next = self.next.checked_add(1)?;
-        let place = self.place(level);
-        let name = Name {
-            at: level.name_at,
-            bytes: level.name_bytes,
-        };
-        let is_inlined = !self.is_empty();
+        let is_inlined = self.next < self.all;
         Some(Frame {
-            function: self.names.name(name).unwrap_or(Text::none()),
-            file: self.names.path(place.file).unwrap_or(Text::none()),
-            line: place.line,
-            column: place.column,
+            function: Text::new(self.paths.index, level.name_at, level.name_bytes),
+            file: self.paths.path(level.file).unwrap_or(Text::none()),
+            line: level.line,
+            column: level.column,
             is_inlined,
-            offset: self.offset.filter(|_| !is_inlined),
+            offset: match is_inlined {
+                true => None,
+                false => self.offset,
+            },
         })
     }
 }
@@ -291,7 +290,7 @@ impl<'a> Index<'a> {
         let symbol = Symbol {
             address: self.base.checked_add(field(0)?.into())?,
             bytes: field(1)?.into(),
-            name: self.text_of(&known)?,
+            name: self.text_of(&known),
             is_code: field(2)? == 0,
             function,
         };
@@ -313,7 +312,7 @@ impl<'a> Index<'a> {
         root: u16,
         mut known: Option<Function>,
     ) -> Option<()> {
-        frames.names = self.names();
+        frames.paths = self.paths();
         // From the innermost call out to the function, and back with their names.
         let mut depth = 0usize;
         let mut context = row.context;
@@ -326,25 +325,34 @@ impl<'a> Index<'a> {
         let levels = &mut frames.levels;
         let (mut number, mut level) = (root, depth);
         // Inwards again, so it ends where the way out began.
-        let (innermost, function) = loop {
+        loop {
             let function = match known.take() {
                 Some(function) => function,
                 None => self.function(number)?,
             };
-            let Some(inner) = level.checked_sub(1) else {
-                let place = self.place_of(&function, row.place)?;
-                break (function.level(number, place), number);
+            let inner = level.checked_sub(1);
+            let (callee, place) = match inner {
+                Some(inner) => self.call(&function, levels.get(inner)?.line)?,
+                None => (number, self.place_of(&function, row.place)?),
             };
-            let (callee, place) = self.call(&function, levels.get(inner)?.line)?;
-            *levels.get_mut(level)? = function.level(number, place);
+            let place = self.place(place, number, &function)?;
+            *levels.get_mut(level)? = Level {
+                name_at: function.name_at,
+                line: place.line,
+                column: place.column,
+                name_bytes: function.name_bytes,
+                file: place.file,
+                function: number,
+            };
+            let Some(inner) = inner else {
+                // Nobody at no place is nobody.
+                if depth > 0 || number != 0 || place != Place::default() {
+                    frames.all = depth.checked_add(1)?;
+                }
+                return Some(());
+            };
             (number, level) = (callee, inner);
-        };
-        *levels.first_mut()? = innermost;
-        // Nobody at no place is nobody.
-        if depth > 0 || function != 0 || frames.place(&innermost) != Place::default() {
-            frames.all = depth.checked_add(1)?;
         }
-        Some(())
     }
 
     /// Whom a function calls, and where.
@@ -364,17 +372,5 @@ impl<'a> Index<'a> {
         }
         let number = function.first_place.checked_add(place)?;
         self.places.get(usize::try_from(number).ok()?, 0)
-    }
-}
-
-impl Function {
-    fn level(&self, number: u16, place: u32) -> Level {
-        Level {
-            name_at: self.name.at,
-            name_bytes: self.name.bytes,
-            function: number,
-            line: self.line,
-            place,
-        }
     }
 }

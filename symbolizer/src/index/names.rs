@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::Index;
-use super::bytes::{Cursor, Head, moved};
+use super::bytes::{Head, moved, varint_at};
 use super::format::{DEEPEST_SYMBOL, FUNCTIONS_IN_A_GROUP, LONGEST_TEXT};
 use super::lookup::Place;
 use super::table::Table;
@@ -12,30 +12,21 @@ use super::texts::{Grammar, Rule};
 /// The name of a function, or the path of a file. It is put together while it is read.
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
-    grammar: Grammar<'a>,
-    symbols: &'a [u8],
-}
-
-/// Where a name is in the texts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Name {
-    pub(super) at: u32,
-    pub(super) bytes: u16,
-}
-
-impl Name {
-    /// The name itself.
-    fn read<'a>(self, grammar: Grammar<'a>, texts: &'a [u8]) -> Option<Text<'a>> {
-        let at = usize::try_from(self.at).ok()?;
-        let symbols = texts.get(at..at.checked_add(self.bytes.into())?)?;
-        Some(Text { grammar, symbols })
-    }
+    /// The whole index.
+    index: &'a [u8],
+    /// Where in it the symbols are, and how many bytes of them.
+    at: u32,
+    bytes: u16,
 }
 
 /// What the index says about a function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function {
-    pub(super) name: Name,
+    /// Where in the index its name is.
+    pub(super) name_at: u32,
+    pub(super) name_bytes: u16,
+    /// The file that the first function of its group is in.
+    group_file: u32,
     /// The line that places count from.
     pub(super) line: u32,
     /// Its first place, and its first call, and how many it has.
@@ -50,15 +41,26 @@ impl<'a> Text<'a> {
     #[must_use]
     pub const fn none() -> Self {
         Text {
-            grammar: Grammar::none(),
-            symbols: &[],
+            index: &[],
+            at: 0,
+            bytes: 0,
         }
+    }
+
+    /// What is at an offset of an index, wherever that is.
+    pub(super) fn new(index: &'a [u8], at: u32, bytes: u16) -> Self {
+        Text { index, at, bytes }
+    }
+
+    fn symbols(&self) -> Option<&'a [u8]> {
+        let at = usize::try_from(self.at).ok()?;
+        self.index.get(at..at.checked_add(self.bytes.into())?)
     }
 
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.symbols.is_empty()
+        self.bytes == 0
     }
 
     /// Hands out every character, until `visit` has seen enough. At most `LONGEST_TEXT` of them, and
@@ -66,17 +68,19 @@ impl<'a> Text<'a> {
     pub fn each(&self, mut visit: impl FnMut(char) -> bool) {
         let mut steps = LONGEST_TEXT.saturating_mul(2);
         let mut left = LONGEST_TEXT;
-        let mut rest = self.symbols;
+        let (Some(mut rest), Some(grammar)) = (self.symbols(), Grammar::of(self.index)) else {
+            return;
+        };
         while let Some((first, after)) = rest.split_first() {
             rest = after;
             let mut symbol = u32::from(*first);
-            if let Some(more) = first.checked_sub(self.grammar.short) {
+            if let Some(more) = first.checked_sub(grammar.short) {
                 let Some((second, after)) = rest.split_first() else {
                     return;
                 };
                 rest = after;
                 let long = u32::from(more) << 8 | u32::from(*second);
-                symbol = u32::from(self.grammar.short).wrapping_add(long);
+                symbol = u32::from(grammar.short).wrapping_add(long);
             }
             // What is still to come of the symbols that this one stands for.
             let mut waiting = [0u16; DEEPEST_SYMBOL];
@@ -86,7 +90,7 @@ impl<'a> Text<'a> {
                     return;
                 };
                 steps = left_steps;
-                let Some(rule) = self.grammar.rule(symbol) else {
+                let Some(rule) = grammar.rule(symbol) else {
                     return;
                 };
                 let character = match rule {
@@ -136,90 +140,6 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn ends_with(&self, text: &str) -> bool {
         Window::search(self, text).ends
-    }
-}
-
-/// What names and paths are read from: less than the whole index, since it is copied with every answer.
-#[derive(Clone, Copy)]
-pub(super) struct Names<'a> {
-    grammar: Grammar<'a>,
-    texts: &'a [u8],
-    files: Table<'a, 2>,
-    wide_places: Table<'a, 3>,
-    functions: Table<'a, 4>,
-    wide_from: u32,
-    column_bits: u8,
-}
-
-impl<'a> Names<'a> {
-    pub(super) const fn none() -> Self {
-        Names {
-            grammar: Grammar::none(),
-            texts: &[],
-            files: Table::none(),
-            wide_places: Table::none(),
-            functions: Table::none(),
-            wide_from: 0,
-            column_bits: 0,
-        }
-    }
-
-    /// A name that has been found.
-    pub(super) fn name(&self, name: Name) -> Option<Text<'a>> {
-        name.read(self.grammar, self.texts)
-    }
-
-    /// The path of a file, counted from 1; 0 is none.
-    pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
-        let number = usize::from(file).checked_sub(1)?;
-        let mut record = Cursor::new(self.texts, self.files.get(number, 0)?)?;
-        let bytes = record.varint()?;
-        Some(self.text(record.take(bytes)?))
-    }
-
-    /// Where in the sources a place of a function is.
-    pub(super) fn place(&self, place: u32, function: u16, line: u32) -> Option<Place> {
-        let Some(wide) = place.checked_sub(self.wide_from) else {
-            let below = place.wrapping_shr(self.column_bits.into());
-            let mask = 1u32.wrapping_shl(self.column_bits.into()).wrapping_sub(1);
-            return Some(Place {
-                file: self.file_of(function),
-                // 0 is no line; from 1 on they are counted from the function's first.
-                line: match below.checked_sub(1) {
-                    Some(below) => line.checked_add(below)?,
-                    None => 0,
-                },
-                column: place & mask,
-            });
-        };
-        let wide = self.wide_places.element(usize::try_from(wide).ok()?)?;
-        Some(Place {
-            file: u16::try_from(self.wide_places.field(wide, 0)?).ok()?,
-            line: self.wide_places.field(wide, 2)?,
-            column: self.wide_places.field(wide, 1)?,
-        })
-    }
-
-    /// The file that a function is in. Files are sorted by their first function, and every group of functions
-    /// says which file its first one is in.
-    fn file_of(&self, function: u16) -> u16 {
-        let group = usize::from(function) / FUNCTIONS_IN_A_GROUP;
-        let mut file = self.functions.get(group, 3).unwrap_or(0);
-        // The functions of a group are in as many files at most, but for files that none is in.
-        while let Some(first) = self.files.get(file.try_into().unwrap_or(usize::MAX), 1)
-            && first <= u32::from(function)
-        {
-            file = file.wrapping_add(1);
-        }
-        // There are no more files than that.
-        file as u16
-    }
-
-    fn text(&self, symbols: &'a [u8]) -> Text<'a> {
-        Text {
-            grammar: self.grammar,
-            symbols,
-        }
     }
 }
 
@@ -327,28 +247,25 @@ impl<'a> Index<'a> {
     #[inline(always)]
     pub(super) fn function(&self, number: u16) -> Option<Function> {
         let number = usize::from(number);
-        let group = number / FUNCTIONS_IN_A_GROUP;
-        let texts = self.texts;
-        let group = self.functions.element(group)?;
-        let mut at = usize::try_from(self.functions.field(group, 0)?).ok()?;
+        let group = self.functions.element(number / FUNCTIONS_IN_A_GROUP)?;
+        let mut at = self.in_texts(self.functions.field(group, 0)?)?;
         let mut first_place = self.functions.field(group, 1)?;
         let mut first_call = self.functions.field(group, 2)?;
         let mut line = 0;
         for _ in 0..number % FUNCTIONS_IN_A_GROUP {
-            let head = Head::read(texts, at)?;
+            let head = Head::read(self.whole, at)?;
             let (places, calls) = head.pair;
             first_place = first_place.wrapping_add(places);
             first_call = first_call.wrapping_add(calls);
             line = moved(line, head.third);
             at = head.next();
         }
-        let head = Head::read(texts, at)?;
+        let head = Head::read(self.whole, at)?;
         let (places, calls) = head.pair;
         Some(Function {
-            name: Name {
-                at: u32::try_from(head.name_at).ok()?,
-                bytes: u16::try_from(head.name_bytes).ok()?,
-            },
+            name_at: u32::try_from(head.name_at).ok()?,
+            name_bytes: u16::try_from(head.name_bytes).ok()?,
+            group_file: self.functions.field(group, 3)?,
             line: moved(line, head.third),
             first_place,
             places,
@@ -357,14 +274,58 @@ impl<'a> Index<'a> {
         })
     }
 
+    /// Where something is that is so far into the texts.
+    fn in_texts(&self, offset: u32) -> Option<usize> {
+        self.texts.checked_add(usize::try_from(offset).ok()?)
+    }
+
+    /// Where in the sources a place of a function is.
+    #[inline(always)]
+    pub(super) fn place(&self, place: u32, number: u16, function: &Function) -> Option<Place> {
+        let Some(wide) = place.checked_sub(self.wide_from) else {
+            let below = place.wrapping_shr(self.column_bits.into());
+            let mask = 1u32.wrapping_shl(self.column_bits.into()).wrapping_sub(1);
+            return Some(Place {
+                file: self.file_of(number, function.group_file),
+                // 0 is no line; from 1 on they are counted from the function's first.
+                line: match below.checked_sub(1) {
+                    Some(below) => function.line.checked_add(below)?,
+                    None => 0,
+                },
+                column: place & mask,
+            });
+        };
+        let wide = self.wide_places.element(usize::try_from(wide).ok()?)?;
+        Some(Place {
+            file: u16::try_from(self.wide_places.field(wide, 0)?).ok()?,
+            line: self.wide_places.field(wide, 2)?,
+            column: self.wide_places.field(wide, 1)?,
+        })
+    }
+
+    /// The file that a function is in. Files are sorted by their first function, and every group of functions
+    /// says which file its first one is in.
+    #[inline(always)]
+    fn file_of(&self, function: u16, group_file: u32) -> u16 {
+        let mut file = usize::try_from(group_file).unwrap_or(usize::MAX);
+        // The functions of a group are in as many files at most, but for files that none is in.
+        while let Some(first) = self.files.get(file, 1)
+            && first <= u32::from(function)
+        {
+            file = file.wrapping_add(1);
+        }
+        // There are no more files than that.
+        file as u16
+    }
+
     /// The name of a function.
     pub(super) fn name_of(&self, function: u16) -> Option<Text<'a>> {
-        self.text_of(&self.function(function)?)
+        Some(self.text_of(&self.function(function)?))
     }
 
     /// The same of one that is known.
-    pub(super) fn text_of(&self, function: &Function) -> Option<Text<'a>> {
-        function.name.read(self.grammar, self.texts)
+    pub(super) fn text_of(&self, function: &Function) -> Text<'a> {
+        Text::new(self.whole, function.name_at, function.name_bytes)
     }
 
     /// How many functions there are.
@@ -373,20 +334,42 @@ impl<'a> Index<'a> {
         u16::try_from(groups.saturating_mul(FUNCTIONS_IN_A_GROUP)).unwrap_or(u16::MAX)
     }
 
-    pub(super) fn names(&self) -> Names<'a> {
-        Names {
-            grammar: self.grammar,
+    pub(super) fn paths(&self) -> Paths<'a> {
+        Paths {
+            index: self.whole,
             texts: self.texts,
             files: self.files,
-            wide_places: self.wide_places,
-            functions: self.functions,
-            wide_from: self.wide_from,
-            column_bits: self.column_bits,
+        }
+    }
+}
+
+/// What the paths of files are read from: less than the whole index, since it is copied with every answer.
+#[derive(Clone, Copy)]
+pub(super) struct Paths<'a> {
+    pub(super) index: &'a [u8],
+    texts: usize,
+    files: Table<'a, 2>,
+}
+
+impl<'a> Paths<'a> {
+    pub(super) const fn none() -> Self {
+        Paths {
+            index: &[],
+            texts: 0,
+            files: Table::none(),
         }
     }
 
-    /// The path of a file.
+    /// The path of a file, counted from 1; 0 is none.
+    #[inline(always)]
     pub(super) fn path(&self, file: u16) -> Option<Text<'a>> {
-        self.names().path(file)
+        let number = usize::from(file).checked_sub(1)?;
+        let at = usize::try_from(self.files.get(number, 0)?).ok()?;
+        let (at, bytes) = varint_at(self.index, self.texts.checked_add(at)?)?;
+        Some(Text::new(
+            self.index,
+            u32::try_from(at).ok()?,
+            u16::try_from(bytes).ok()?,
+        ))
     }
 }

@@ -5,11 +5,10 @@ use core::fmt;
 use super::bytes::{u16_at, u32_at, u64_at};
 use super::format::{
     AT_BASE, AT_BUILD_ID, AT_BUILD_ID_BYTES, AT_COLUMN_BITS, AT_COUNTS, AT_CRC, AT_LENGTH,
-    AT_SHORT_SYMBOLS, AT_VERSION, AT_WIDE_FROM, AT_WIDTHS, BUILD_ID_BYTES, HEADER_BYTES, MAGIC,
-    PADDING, PLACE_BITS, ROW_CODE_BYTES, VERSION, checksum_of,
+    AT_VERSION, AT_WIDE_FROM, AT_WIDTHS, BUILD_ID_BYTES, HEADER_BYTES, MAGIC, PADDING, PLACE_BITS,
+    ROW_CODE_BYTES, VERSION, checksum_of,
 };
 use super::table::Table;
-use super::texts::Grammar;
 
 /// Why bytes are not taken for the index of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +106,10 @@ impl fmt::Display for BuildId {
 /// An index that has been found whole.
 #[derive(Clone, Copy)]
 pub struct Index<'a> {
+    /// All of it: texts are read from there.
+    pub(super) whole: &'a [u8],
+    /// Where in it the texts begin.
+    pub(super) texts: usize,
     build_id: &'a [u8],
     /// The link address that offsets count from.
     pub(super) base: u64,
@@ -121,11 +124,9 @@ pub struct Index<'a> {
     pub(super) wide_places: Table<'a, 3>,
     pub(super) functions: Table<'a, 4>,
     pub(super) files: Table<'a, 2>,
-    pub(super) grammar: Grammar<'a>,
     pub(super) row_codes: &'a [u8],
     pub(super) rows: &'a [u8],
     pub(super) contexts: &'a [u8],
-    pub(super) texts: &'a [u8],
 }
 
 impl fmt::Debug for Index<'_> {
@@ -183,7 +184,11 @@ impl<'a> Index<'a> {
             widths: whole.get(AT_WIDTHS..HEADER_BYTES)?,
             rest: whole.get(HEADER_BYTES..)?,
         };
-        let index = Index {
+        // The texts find their grammar themselves.
+        parts.table::<2>()?;
+        let mut index = Index {
+            whole,
+            texts: 0,
             build_id: whole
                 .get(AT_BUILD_ID..AT_BUILD_ID + BUILD_ID_BYTES)?
                 .get(..id_bytes)?,
@@ -198,12 +203,12 @@ impl<'a> Index<'a> {
             wide_places: parts.table()?,
             functions: parts.table()?,
             files: parts.table()?,
-            grammar: parts.grammar(*whole.get(AT_SHORT_SYMBOLS)?)?,
             row_codes: parts.bytes(ROW_CODE_BYTES)?,
             rows: parts.bytes(1)?,
             contexts: parts.bytes(1)?,
-            texts: parts.bytes(1)?,
         };
+        index.texts = whole.len().checked_sub(parts.rest.len())?;
+        parts.bytes(1)?;
         (column_bits <= PLACE_BITS && parts.rest.len() == PADDING).then_some(index)
     }
 
@@ -252,13 +257,6 @@ impl<'a> Parts<'a> {
         self.widths = others;
         self.rest = self.rest.get(length..)?;
         Some(table)
-    }
-
-    fn grammar(&mut self, short: u8) -> Option<Grammar<'a>> {
-        let widths = *self.widths.first_chunk()?;
-        let table = self.table::<2>()?;
-        let count = u32::try_from(table.count()).ok()?;
-        Some(Grammar::new(table.bytes(), count, widths, short))
     }
 
     fn bytes(&mut self, each: usize) -> Option<&'a [u8]> {

@@ -1,7 +1,7 @@
 //! Rows: what holds from which address on.
 
 use super::Index;
-use super::bytes::{Cursor, moved};
+use super::bytes::{Cursor, moved, nibbles_behind};
 use super::format::{
     CONTEXT_SHIFT, CONTEXTS_IN_A_GROUP, LONG_DISTANCE, LONG_PLACE, LONGEST_CONTEXT, NEAR_CONTEXT,
     NEW_CONTEXT, OTHER_CONTEXT, PARENT_CONTEXT, PLACE_SHIFT, ROW_CODE_BYTES, ROWS_IN_A_BLOCK,
@@ -146,9 +146,8 @@ impl Index<'_> {
     pub(super) fn context(&self, number: u32) -> Option<Context> {
         let position = usize::try_from(number.checked_sub(1)?).ok()?;
         let first = self.context_groups.get(position / CONTEXTS_IN_A_GROUP, 0)?;
-        let mut records = Cursor::new(self.contexts, first)?;
-        records.pass_nibbles(position % CONTEXTS_IN_A_GROUP)?;
-        let (call, back) = records.nibbles()?;
+        let records = self.contexts.get(usize::try_from(first).ok()?..)?;
+        let (call, back) = nibbles_behind(records, position % CONTEXTS_IN_A_GROUP)?;
         let context = Context {
             parent: match back {
                 0 => 0,

@@ -38,7 +38,7 @@ impl<'a> Index<'a> {
     pub fn files(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
         let index = *self;
         let count = u16::try_from(index.files.count()).unwrap_or(u16::MAX);
-        (1..=count).filter_map(move |file| index.path(file))
+        (1..=count).filter_map(move |file| index.paths().path(file))
     }
 
     /// Hands out every function whose name has this somewhere, and that is nowhere as such.

@@ -118,11 +118,6 @@ impl<'a, const N: usize> Table<'a, N> {
         Some(u64::from_le_bytes(*word.first_chunk()?) >> (at % 8))
     }
 
-    /// Its bytes, those behind it too.
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
     /// The last element whose first field is not above `most`; they are sorted by it.
     pub(super) fn last_not_above(&self, most: u32) -> Option<usize> {
         let (mut low, mut high) = (0, self.count);

@@ -224,7 +224,7 @@ fn an_index_is_refused_for_what_is_wrong_with_it() {
     assert_eq!(refused(&|bytes| bytes[0] = b'r'), "not an index of symbols");
     assert_eq!(
         refused(&|bytes| bytes[8] = 1),
-        "an index of symbols of version 1; version 3 is known here"
+        "an index of symbols of version 1; version 4 is known here"
     );
     let short = refused(&|bytes| bytes.truncate(bytes.len() - 1));
     assert_eq!(
@@ -239,7 +239,8 @@ fn an_index_is_refused_for_what_is_wrong_with_it() {
     // Even the bytes that nothing is in are part of it.
     assert!(refused(&|bytes| bytes[10] = 1).contains("its checksum is"));
     // More elements than there is room for, fewer, fields that are too wide, and elements of no bits at all.
-    let groups = AT_WIDTHS + Part::Symbols.fields() + Part::Blocks.fields();
+    let groups =
+        AT_WIDTHS + Part::Grammar.fields() + Part::Symbols.fields() + Part::Blocks.fields();
     for (at, value) in [
         (AT_COUNTS + 3, 0xff),
         (AT_COUNTS, whole[AT_COUNTS] - 1),

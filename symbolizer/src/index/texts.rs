@@ -1,10 +1,12 @@
 //! What texts are put together from.
 
-/// What symbols stand for. Two numbers an element, as in a [`super::table::Table`]; but each text has a copy of this, so
-/// there is no more in it than it takes.
+use super::bytes::u32_at;
+use super::format::{AT_COUNTS, AT_SHORT_SYMBOLS, AT_WIDTHS, HEADER_BYTES};
+
+/// What symbols stand for: two numbers an element, as in a [`super::table::Table`].
 #[derive(Clone, Copy)]
 pub(super) struct Grammar<'a> {
-    /// With some bytes behind the last element, which whole words are read with.
+    /// With what follows them in the index, which whole words are read with.
     bytes: &'a [u8],
     count: u32,
     /// How many bits the two numbers have.
@@ -22,23 +24,14 @@ pub(super) enum Rule {
 }
 
 impl<'a> Grammar<'a> {
-    pub(super) const fn none() -> Self {
-        Grammar {
-            bytes: &[],
-            count: 0,
-            widths: [0; 2],
-            short: 0,
-        }
-    }
-
-    /// Of a table's bytes, which are known to be long enough.
-    pub(super) fn new(bytes: &'a [u8], count: u32, widths: [u8; 2], short: u8) -> Self {
-        Grammar {
-            bytes,
-            count,
-            widths,
-            short,
-        }
+    /// That of an index, which is the first of its parts.
+    pub(super) fn of(index: &'a [u8]) -> Option<Self> {
+        Some(Grammar {
+            bytes: index.get(HEADER_BYTES..)?,
+            count: u32_at(index, AT_COUNTS)?,
+            widths: *index.get(AT_WIDTHS..)?.first_chunk()?,
+            short: *index.get(AT_SHORT_SYMBOLS)?,
+        })
     }
 
     pub(super) fn rule(&self, symbol: u32) -> Option<Rule> {

@@ -356,22 +356,25 @@ fn main() -> Result<()> {
             }));
         }
     }
-    // The stubs are the same whoever booted them.
-    let bios = Arc::clone(&built);
-    trials.push(own(
-        "bios::e17_an_nmi_at_every_instruction_of_the_stubs".to_owned(),
-        move || stubs::e17(&bios, Firmware::Bios),
-    ));
-    let bios = Arc::clone(&built);
-    trials.push(own(
-        "bios::iretq_takes_a_grid_of_frames_as_foretold".to_owned(),
-        move || foretold::grid(&bios, Firmware::Bios),
-    ));
-    let bios = Arc::clone(&built);
-    trials.push(own(
-        "bios::broken_spaces_end_as_foretold".to_owned(),
-        move || broken::spaces(&bios, Firmware::Bios),
-    ));
+    // The stubs are the same whoever booted them, and so are the names.
+    let on_bios = [
+        (
+            "e17_an_nmi_at_every_instruction_of_the_stubs",
+            stubs::e17 as machines::Test,
+        ),
+        ("iretq_takes_a_grid_of_frames_as_foretold", foretold::grid),
+        ("broken_spaces_end_as_foretold", broken::spaces),
+        (
+            "names_of_the_deepest_and_a_report_cost_little",
+            reports::names_cost_little,
+        ),
+    ];
+    for (name, test) in on_bios {
+        let built = Arc::clone(&built);
+        trials.push(own(format!("bios::{name}"), move || {
+            test(&built, Firmware::Bios)
+        }));
+    }
     // Half an hour: only where they are asked for by name.
     let soaks = [
         ("soak_of_processes", ring3::soak as machines::Test),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use xtask::built::Built;
+use xtask::count;
 use xtask::guest::{Firmware, Guest};
 
 use crate::machines::After;
@@ -198,5 +199,18 @@ pub(crate) fn reactions_run(built: &Built, firmware: Firmware) -> Result<After> 
     let (_, reply) = guest.crash("crash panic")?;
     ensure!(has(&reply.output, "on panic: bt; faults"), "{reply:?}");
     ensure!(has(&reply.output, "kernel::crash::crash"), "{reply:?}");
+    Ok(After::alive(guest))
+}
+
+/// Where the most is inlined, and in a report: counted in the guest's instructions, so it repeats exactly.
+pub(crate) fn names_cost_little(built: &Built, _: Firmware) -> Result<After> {
+    let mut guest = count::boot(built)?;
+    let names = count::deepest_names(built, &mut guest)?;
+    // Else it would not be known what is dear.
+    ensure!(names.frames >= 16, "{names:?}");
+    ensure!(names.worst <= count::MOST, "{names:?}");
+    let (calls, cost) = count::a_report(&mut guest)?;
+    let most = count::MOST_OF_A_REPORT;
+    ensure!(cost <= most, "{calls} calls in {cost} instructions");
     Ok(After::alive(guest))
 }
