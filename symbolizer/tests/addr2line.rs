@@ -45,10 +45,12 @@ fn compiled(version: u8) -> Option<PathBuf> {
 
 fn says(program: &str, options: &str, file: &Path, lines: &str) -> Option<String> {
     let child = Command::new(program)
-        .args([options, "-e"])
+        .args(options.split_whitespace())
+        .arg("-e")
         .arg(file)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn();
     let mut child = match child {
         Ok(child) => child,
@@ -107,5 +109,99 @@ fn every_option_prints_what_addr2line_prints() {
             }
             assert_eq!(ours.len(), theirs.len(), "DWARF {version}, {options}");
         }
+    }
+}
+
+/// A C++ program, and its functions' addresses.
+fn compiled_cpp() -> Option<(PathBuf, Vec<u64>)> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (source, file) = (folder.join("names.cpp"), folder.join("names"));
+    std::fs::write(&source, CPP).expect("writable");
+    let status = Command::new("g++")
+        .args(["-O1", "-g", "-nostdlib", "-static", "-fno-exceptions"])
+        .arg(&source)
+        .arg("-o")
+        .arg(&file)
+        .status();
+    let Ok(status) = status else {
+        println!("skipped: there is no g++");
+        return None;
+    };
+    assert!(status.success(), "g++ compiles it");
+    let bytes = std::fs::read(&file).expect("readable");
+    let elf = Elf::read(&bytes).expect("an ELF file");
+    let functions = elf.symbols().iter().filter(|symbol| symbol.is_code);
+    let all = functions.map(|symbol| symbol.address).collect();
+    Some((file, all))
+}
+
+const CPP: &str = "
+namespace space { struct Thing { int value; int get(int) const; }; }
+__attribute__((noinline)) int space::Thing::get(int factor) const { return value * factor; }
+template <class T> __attribute__((noinline)) T twice(T value) { volatile T copy = value; return copy + copy; }
+volatile int sink;
+extern \"C\" void _start() {
+    space::Thing thing { sink };
+    for (;;) sink = thing.get(sink) + twice<int>(sink) + int(twice<long>(sink));
+}
+";
+
+#[test]
+fn what_a_user_of_addr2line_types_is_answered_the_same() {
+    let Some(file) = compiled(5) else {
+        return;
+    };
+    let bytes = std::fs::read(&file).expect("readable");
+    let elf = Elf::read(&bytes).expect("an ELF file");
+    let text = elf.start_of(".text").expect("it has code");
+    let mut symbols = elf.symbols().iter();
+    let last = symbols.rfind(|symbol| symbol.is_code);
+    let last = last.expect("a function").address;
+    let lists = [
+        // No option at all; no 0x, another one, and a number that is too large for any program.
+        format!("{text:x}\n0X{last:X}\nffffffffffffffff\n"),
+        // What other tools print beside an address, a line that is empty, and one that is something else.
+        format!("{text:x} t main\n  {last:#x}:\n\nzebra\n{text:#x}, and on\n"),
+        String::new(),
+    ];
+    let options = [
+        "",
+        "-f",
+        "-fip",
+        "--functions --inlines --basenames",
+        "--pretty-print --functions --demangle=gnu-v3",
+        "-r -b elf64-x86-64 -fC",
+        "-R -fi",
+    ];
+    let mut cases: Vec<(String, &str)> = Vec::new();
+    for options in options {
+        // Without an option, what begins with more than an address is a log.
+        let lists = lists
+            .iter()
+            .filter(|list| !options.is_empty() || !list.contains("main"));
+        cases.extend(lists.map(|list| (options.to_owned(), list.as_str())));
+        cases.push((format!("{options} {text:x} 0x{last:x} 1"), ""));
+    }
+    for options in ["-j .text", "-fa -j .text", "--section=.text -fip"] {
+        cases.push((options.to_owned(), "0\n10\n"));
+    }
+    for (options, list) in cases {
+        let Some(theirs) = says("addr2line", &options, &file, list) else {
+            return;
+        };
+        let ours = says(env!("CARGO_BIN_EXE_symbolize"), &options, &file, list).expect("it runs");
+        assert_eq!(ours, without_discriminators(&theirs), "{options}\n{list}");
+    }
+    let Some((file, functions)) = compiled_cpp() else {
+        return;
+    };
+    assert!(functions.len() >= 4, "{functions:x?}");
+    let list: String = functions.iter().map(|at| format!("{at:x}\n")).collect();
+    for options in ["-f", "-fC", "-fCip"] {
+        let Some(theirs) = says("addr2line", options, &file, &list) else {
+            return;
+        };
+        let ours = says(env!("CARGO_BIN_EXE_symbolize"), options, &file, &list).expect("it runs");
+        assert_eq!(ours, without_discriminators(&theirs), "{options}");
     }
 }

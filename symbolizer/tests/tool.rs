@@ -82,6 +82,9 @@ fn a_log_comes_out_with_names_and_otherwise_as_it_was() {
 
 #[test]
 fn a_mistake_is_a_line_that_names_it() {
+    let archive = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("lib.a");
+    std::fs::write(&archive, "!<arch>\n").expect("writable");
+    let archive = archive.to_str().expect("UTF-8").to_owned();
     for (arguments, named) in [
         (["-e", "/nowhere", "0x1"], "cannot read /nowhere"),
         (
@@ -90,6 +93,9 @@ fn a_mistake_is_a_line_that_names_it() {
         ),
         (["-e", TOOL, "/nowhere.log"], "cannot read /nowhere.log"),
         (["-e", TOOL, "--wings"], "--wings"),
+        (["-fe", TOOL, "zebra"], "`zebra` is not an address"),
+        (["-e", TOOL, "-j.zebra"], "is called `.zebra`"),
+        (["-e", &archive, "0x1"], "an archive of object files"),
     ] {
         let output = run(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

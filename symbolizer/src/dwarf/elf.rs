@@ -22,8 +22,11 @@ pub struct Elf<'data> {
     /// Sorted by address, at most one for each.
     pub(crate) symbols: Vec<Symbol<'data>>,
     pub(crate) code: Vec<core::ops::Range<u64>>,
+    /// Every section that is in memory, and where.
+    placed: Vec<(&'data str, u64)>,
     pub(super) endian: gimli::RunTimeEndian,
     build_id: Vec<u8>,
+    is_32_bit: bool,
 }
 
 /// The sections that names and lines come from.
@@ -115,6 +118,9 @@ impl<'data> Elf<'data> {
 
     fn read_as(data: &'data [u8], is_split: bool) -> Result<Self, Error> {
         let class = data.get(4).copied();
+        if data.starts_with(b"!<arch>\n") || data.starts_with(b"!<thin>\n") {
+            return Err(Error::Archive);
+        }
         if data.get(..4) != Some(b"\x7fELF") {
             return Err(Error::NotElf);
         }
@@ -137,10 +143,12 @@ impl<'data> Elf<'data> {
             sections: Vec::new(),
             symbols: Vec::new(),
             code: Vec::new(),
+            placed: Vec::new(),
             endian: match file.is_little_endian() {
                 true => gimli::RunTimeEndian::Little,
                 false => gimli::RunTimeEndian::Big,
             },
+            is_32_bit: !file.is_64(),
             build_id: file.build_id()?.unwrap_or_default().to_vec(),
         };
         // Sections may overlap, and a damaged file may say so of thousands.
@@ -158,6 +166,9 @@ impl<'data> Elf<'data> {
                 elf.code.push(section.address()..end);
             }
             let Ok(name) = section.name() else { continue };
+            if sh_flags.contains(object::elf::SHF_ALLOC) {
+                elf.placed.push((name, section.address()));
+            }
             let Some(wanted) = wanted(name) else { continue };
             if elf.sections.iter().any(|section| section.name == wanted) {
                 continue;
@@ -188,6 +199,12 @@ impl<'data> Elf<'data> {
         &self.build_id
     }
 
+    /// Whether addresses have 32 bits.
+    #[must_use]
+    pub fn is_32_bit(&self) -> bool {
+        self.is_32_bit
+    }
+
     /// How many bytes of debug information there are, uncompressed.
     #[must_use]
     pub fn debug_bytes(&self) -> u64 {
@@ -206,6 +223,13 @@ impl<'data> Elf<'data> {
     #[must_use]
     pub fn code(&self) -> &[core::ops::Range<u64>] {
         &self.code
+    }
+
+    /// Where a section begins.
+    #[must_use]
+    pub fn start_of(&self, section: &str) -> Option<u64> {
+        let found = self.placed.iter().find(|(name, _)| *name == section);
+        found.map(|(_, address)| *address)
     }
 
     /// Every named address, sorted, at most one name for each.

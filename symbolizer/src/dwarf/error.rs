@@ -5,6 +5,8 @@ use std::fmt;
 pub enum Error {
     /// It does not begin like an ELF file.
     NotElf,
+    /// It is an archive of object files.
+    Archive,
     /// It is an object file, whose addresses the linker has yet to choose.
     NotLinked,
     /// It is an ELF file that cannot be read.
@@ -31,6 +33,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotElf => f.write_str("not an ELF file"),
+            Error::Archive => {
+                f.write_str("an archive of object files, which are not linked yet; not an ELF file")
+            }
             Error::NotLinked => {
                 f.write_str("an object file, which is not linked yet: its addresses mean nothing")
             }

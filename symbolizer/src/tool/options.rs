@@ -18,12 +18,19 @@ symbolize [-e FILE] [LOG]        copy a log (or standard input), naming every ad
   -p, --pretty-print     all about a function on one line
   -s, --basenames        files without their folders
   -a, --addresses        the address first
+  -j, --section NAME     addresses count from the beginning of this section
       --columns          the column, too
       --json             one JSON object an address
       --base ADDRESS     where the image runs; in a log it is found out from the kernel's banner
       --filter           a log, even if the options say otherwise
+  -v, --version          which version this is
   -h, --help             this
+
+Of addr2line's options -b, -r and -R are taken, too, and change nothing.
 ";
+
+/// What `--version` prints.
+const VERSION: &str = concat!("symbolize ", env!("CARGO_PKG_VERSION"), ", of Ringwalk\n");
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +55,22 @@ pub(super) struct Options {
     pub(super) columns: bool,
     pub(super) json: bool,
     pub(super) base: Option<u64>,
+    /// The section that addresses count from.
+    pub(super) section: Option<String>,
+    /// It is a log, whatever it looks like.
+    pub(super) is_filter: bool,
 }
 
-/// Reads a command line; nothing if help was asked for.
-pub(super) fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
+/// What a command line asks for.
+pub(super) enum Asked {
+    /// To be told this.
+    Text(&'static str),
+    /// To work.
+    Work(Options),
+}
+
+/// Reads a command line.
+pub(super) fn parse(mut parser: Parser) -> Result<Asked, Failure> {
     let mut options = Options {
         mode: Mode::Filter(None),
         file: None,
@@ -64,17 +83,30 @@ pub(super) fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
         columns: false,
         json: false,
         base: None,
+        section: None,
+        is_filter: false,
     };
     let (mut words, mut is_filter) = (Vec::new(), false);
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Text(HELP)),
+            Arg::Short('v') | Arg::Long("version") => return Ok(Asked::Text(VERSION)),
             Arg::Short('e') | Arg::Long("exe" | "elf") => {
                 options.file = Some(parser.value()?.into())
             }
             Arg::Short('f') | Arg::Long("functions") => options.functions = true,
             Arg::Short('i') | Arg::Long("inlines") => options.inlines = true,
-            Arg::Short('C') | Arg::Long("demangle") => options.demangle = true,
+            Arg::Short('C') => options.demangle = true,
+            Arg::Long("demangle") => {
+                options.demangle = true;
+                // The style, which is found by the name.
+                let _ = parser.optional_value();
+            }
+            Arg::Short('b') | Arg::Long("target") => drop(parser.value()?),
+            Arg::Short('r' | 'R') | Arg::Long("recurse-limit" | "no-recurse-limit") => {}
+            Arg::Short('j') | Arg::Long("section") => {
+                options.section = Some(parser.value()?.string()?);
+            }
             Arg::Short('p') | Arg::Long("pretty-print") => options.pretty = true,
             Arg::Short('s') | Arg::Long("basenames") => options.basenames = true,
             Arg::Short('a') | Arg::Long("addresses") => options.addresses = true,
@@ -99,7 +131,19 @@ pub(super) fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
         || options.columns
         || options.demangle
         || options.basenames
+        || options.section.is_some()
         || options.json;
+    options.is_filter = is_filter;
+    let mut strange = words.iter().filter(|word| number(word).is_none());
+    if let Some(word) = strange.find(|word| is_about_addresses || is_long(word))
+        && !is_filter
+    {
+        return Err(match is_long(word) {
+            true => format!("`{word}` does not fit into 64 bits"),
+            false => format!("`{word}` is not an address (a log? --filter)"),
+        }
+        .into());
+    }
     options.mode = match (numbers, words.as_slice()) {
         (_, []) if is_about_addresses && !is_filter => Mode::Addresses(Vec::new()),
         (_, []) => Mode::Filter(None),
@@ -109,7 +153,21 @@ pub(super) fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
             return Err(format!("what is `{word}`? (one log, or addresses)").into());
         }
     };
-    Ok(Some(options))
+    Ok(Asked::Work(options))
+}
+
+/// Whether it is a number that is too large for an address.
+fn is_long(word: &str) -> bool {
+    const MOST: usize = 16;
+    let digits = word.strip_prefix("0x").unwrap_or(word);
+    let digits = digits.trim_start_matches('0');
+    digits.len() > MOST && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// The address that a line begins with, as logs have them: `401000`, `0x401000:`, `401000 main`.
+pub(super) fn leading(line: &str) -> Option<u64> {
+    let word = line.split_whitespace().next()?;
+    number(word.trim_end_matches([':', ',', ';']))
 }
 
 /// An address as people and programs write it: hex digits, maybe with `0x` and `_`.
@@ -129,13 +187,16 @@ pub(super) fn number(word: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Option<Options>, Failure> {
-        parse(Parser::from_args(line.split_whitespace()))
+    fn read(line: &str) -> Result<Options, Failure> {
+        match parse(Parser::from_args(line.split_whitespace()))? {
+            Asked::Work(options) => Ok(options),
+            Asked::Text(text) => Err(text.into()),
+        }
     }
 
     #[test]
     fn numbers_are_addresses_and_another_word_is_a_log() {
-        let mode = |line: &str| read(line).expect(line).expect(line).mode;
+        let mode = |line: &str| read(line).expect(line).mode;
         assert_eq!(mode("-e x 0x1_0 2f"), Mode::Addresses(vec![0x10, 0x2f]));
         assert_eq!(mode("-e x boot.log"), Mode::Filter(Some("boot.log".into())));
         assert_eq!(mode("-e x"), Mode::Filter(None));
@@ -151,10 +212,26 @@ mod tests {
             ("a.log b.log", "b.log"),
             ("--wings", "wings"),
             ("-e", "-e"),
+            ("-f foo", "`foo` is not an address"),
+            ("0x1ffffffffffffffff", "does not fit into 64 bits"),
+            ("--help", "--pretty-print"),
+            ("-v", "Ringwalk"),
         ] {
             let error = read(line).expect_err(line).to_string();
             assert!(error.contains(named), "{line}: {error}");
         }
-        assert!(read("--help").expect("well formed").is_none());
+        let options = read("-j .text -b elf64-x86-64 --demangle=gnu-v3 -r").expect("addr2line's");
+        assert_eq!(options.section.as_deref(), Some(".text"));
+        assert!(options.demangle);
+    }
+
+    #[test]
+    fn a_line_may_say_more_than_its_address() {
+        for line in ["401000\n", "  0x401000:", "401000 main", "40_1000,\r\n"] {
+            assert_eq!(leading(line), Some(0x40_1000), "{line:?}");
+        }
+        for line in ["", " \n", "main 401000", "0x", "x401000"] {
+            assert_eq!(leading(line), None, "{line:?}");
+        }
     }
 }

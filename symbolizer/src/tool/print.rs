@@ -9,14 +9,20 @@ use super::options::Options;
 use super::source::Source;
 use crate::dwarf::Frame;
 
+/// Names the address `at`, which was asked for as `address`; nowhere, if that was none.
 pub(super) fn address(
     options: &Options,
     source: &Source<'_>,
     address: u64,
+    at: Option<u64>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let link = address.wrapping_sub(options.base.unwrap_or(0));
-    let mut frames = source.frames(link, options.demangle)?;
+    let link = at.map(|at| at.wrapping_sub(options.base.unwrap_or(0)));
+    let mut frames = match link {
+        Some(link) => source.frames(link, options.demangle)?,
+        None => Vec::new(),
+    };
+    let link = link.unwrap_or(0);
     let is_known = !frames.is_empty();
     if !is_known {
         frames.push(Frame::default());
@@ -36,12 +42,13 @@ pub(super) fn address(
         )?;
         return Ok(());
     }
+    let width = source.width();
     for (number, frame) in frames.iter().enumerate() {
         let function = frame.function.as_deref().unwrap_or("??");
         let place = place(options, frame, is_known);
         if options.pretty {
             match number {
-                0 if options.addresses => write!(out, "{address:#018x}: ")?,
+                0 if options.addresses => write!(out, "{address:#0width$x}: ")?,
                 0 => {}
                 _ => write!(out, " (inlined by) ")?,
             }
@@ -53,7 +60,7 @@ pub(super) fn address(
             continue;
         }
         if number == 0 && options.addresses {
-            writeln!(out, "{address:#018x}")?;
+            writeln!(out, "{address:#0width$x}")?;
         }
         if options.functions {
             writeln!(out, "{function}")?;

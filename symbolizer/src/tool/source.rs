@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use super::demangle::demangle;
 use super::progress::Progress;
 use super::{Failure, apart};
 use crate::Index;
-use crate::dwarf::{Debug, Elf, Frame, SplitOff, demangle};
+use crate::dwarf::{Debug, Elf, Frame, SplitOff};
 
 /// How many bytes are read before somebody hears of it.
 const AT_ONCE: u64 = 1 << 24;
@@ -109,6 +110,22 @@ impl<'a> Source<'a> {
         }
         if let Some(missing) = apart::missing(file, &debug.split_off()) {
             eprintln!("symbolize: {missing}");
+        }
+    }
+
+    /// Where a section of the file begins.
+    pub(super) fn start_of(&self, section: &str) -> Option<u64> {
+        match self {
+            Source::Debug(debug) => debug.elf().start_of(section),
+            Source::Index(_) => None,
+        }
+    }
+
+    /// How many characters an address has, `0x` included.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Source::Debug(debug) if debug.elf().is_32_bit() => 10,
+            _ => 18,
         }
     }
 
