@@ -6,18 +6,23 @@
 
 mod bytes;
 pub(crate) mod format;
+mod found;
+mod frames;
+mod functions;
+mod grammar;
 mod lookup;
-mod names;
 mod open;
 mod rows;
 mod search;
 mod table;
-mod texts;
+mod text;
+mod window;
 
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
-pub use lookup::{Found, Frame, Frames, Symbol};
-pub use names::Text;
+pub use found::{Found, Frame, Symbol};
+pub use frames::Frames;
 pub use open::{Index, Refused};
 pub use search::Stretch;
+pub use text::Text;

@@ -3,9 +3,10 @@
 use core::ops::ControlFlow;
 
 use super::Index;
-use super::lookup::{Found, Frames, Symbol};
-use super::names::Text;
+use super::found::{Found, Symbol};
+use super::frames::Frames;
 use super::rows::Rows;
+use super::text::Text;
 
 /// Addresses without a gap between them that one answer holds for.
 #[derive(Clone, Copy, Debug)]
