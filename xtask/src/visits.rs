@@ -6,13 +6,12 @@
 
 use std::fmt;
 use std::io::Write;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
 use crate::built::Built;
-use crate::count::ICOUNT;
-use crate::guest::{Firmware, Guest};
+use crate::count::{self, ICOUNT};
+use crate::guest::Guest;
 
 /// Entries of a table.
 const ENTRIES: u64 = 512;
@@ -30,10 +29,7 @@ const NOWHERE: &str = "0xffff_f000_0000_0000..0xffff_f000_0000_0fff";
 ///
 /// When the guest does not boot, a command fails, or nobody reads `out` any more.
 pub fn run(built: &Built, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut options = built.options(Firmware::Bios);
-    options.extra.extend(ICOUNT.map(str::to_owned));
-    options.timeout = Duration::from_secs(900);
-    options.silence = Duration::from_secs(300);
+    let mut options = count::options(built);
     options.memory_mib = MEMORY;
     let mut guest = Guest::boot(&options)?;
     writeln!(out, "entries visited, under {}", ICOUNT.join(" "))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use xtask::built::Built;
-use xtask::count;
+use xtask::count::{self, names};
 use xtask::guest::{Firmware, Guest};
 
 use crate::machines::After;
@@ -204,13 +204,13 @@ pub(crate) fn reactions_run(built: &Built, firmware: Firmware) -> Result<After> 
 
 /// Where the most is inlined, and in a report: counted in the guest's instructions, so it repeats exactly.
 pub(crate) fn names_cost_little(built: &Built, _: Firmware) -> Result<After> {
-    let mut guest = count::boot(built)?;
-    let names = count::deepest_names(built, &mut guest)?;
+    let mut guest = Guest::boot(&count::options(built))?;
+    let deep = names::of_the_deepest(built, &mut guest)?;
     // Else it would not be known what is dear.
-    ensure!(names.frames >= 16, "{names:?}");
-    ensure!(names.worst <= count::MOST, "{names:?}");
-    let (calls, cost) = count::a_report(&mut guest)?;
-    let most = count::MOST_OF_A_REPORT;
+    ensure!(deep.frames >= 16, "{deep:?}");
+    ensure!(deep.worst <= names::MOST, "{deep:?}");
+    let (calls, cost) = names::of_a_report(&mut guest)?;
+    let most = names::MOST_OF_A_REPORT;
     ensure!(cost <= most, "{calls} calls in {cost} instructions");
     Ok(After::alive(guest))
 }
