@@ -14,6 +14,7 @@
 extern crate std;
 
 mod abilities;
+mod args;
 mod background;
 mod backtrace;
 mod command;

@@ -10,7 +10,9 @@ mod filter;
 mod key;
 mod page;
 mod pipe;
+mod room;
 mod sheet;
+mod stage;
 mod store;
 mod typing;
 
@@ -21,7 +23,7 @@ use crate::{Error, Terminal, Typed};
 
 pub(crate) use filter::{By, Filter};
 use pipe::Pipe;
-pub(crate) use pipe::Room;
+pub(crate) use room::Room;
 use sheet::Sheet;
 pub(crate) use sheet::{Ended, Mode};
 pub(crate) use typing::Pages;

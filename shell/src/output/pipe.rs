@@ -8,55 +8,17 @@ use heapless::Vec;
 
 use super::filter::{By, Filter, contains_any_case};
 use super::key::{key, order};
+use super::room::{Room, STORES};
 use super::sheet::Sheet;
+use super::stage::{Place, Stage};
 use super::store::Store;
 use crate::Error;
-use crate::error::{Excerpt, excerpt};
+use crate::error::excerpt;
 use crate::record::Record;
 use crate::render::Count;
 
 /// How many filters there may be at once, those of commands inside commands included.
 const MOST: usize = 8;
-
-/// How many of them may keep lines.
-const STORES: usize = 4;
-
-/// The words that filters were given. All come from one line, which is no longer.
-const WORDS: usize = 1024;
-
-/// The longest line that goes through a filter.
-const LINE: usize = 4096;
-
-/// The room that filters may use.
-#[derive(Default)]
-pub(crate) struct Room<'a> {
-    words: &'a mut [u8],
-    line: &'a mut [u8],
-    /// For one filter each; the first has half of all there is.
-    stores: [&'a mut [u8]; STORES],
-}
-
-impl<'a> Room<'a> {
-    /// Shares out what there is. With too little of it there is none.
-    pub(crate) fn new(all: &'a mut [u8]) -> Self {
-        let Some((words, rest)) = all.split_at_mut_checked(WORDS) else {
-            return Room::default();
-        };
-        let Some((line, mut rest)) = rest.split_at_mut_checked(LINE) else {
-            return Room::default();
-        };
-        let mut stores = <[&mut [u8]; STORES]>::default();
-        for store in &mut stores {
-            let (half, other) = rest.split_at_mut(rest.len() / 2);
-            (*store, rest) = (half, other);
-        }
-        Room {
-            words,
-            line,
-            stores,
-        }
-    }
-}
 
 /// The filters there are. A line goes through the newest first.
 pub(super) struct Pipe<'a> {
@@ -66,75 +28,6 @@ pub(super) struct Pipe<'a> {
     begun: usize,
     /// Whether a line was longer than there is room for.
     too_long: bool,
-}
-
-/// A filter at work. Words are places in the room.
-enum Stage {
-    Grep {
-        text: Range<usize>,
-        inverted: bool,
-        any_case: bool,
-    },
-    Head {
-        left: u64,
-    },
-    Tail {
-        count: u64,
-        store: Store,
-        slot: usize,
-    },
-    Skip {
-        left: u64,
-    },
-    Sort {
-        by: Place,
-        reverse: bool,
-        store: Store,
-        slot: usize,
-    },
-    Count {
-        lines: u64,
-        json: bool,
-    },
-}
-
-enum Place {
-    Column(u64),
-    Field(Excerpt),
-}
-
-impl Place {
-    fn as_by(&self) -> By<'_> {
-        match self {
-            Place::Column(column) => By::Column(*column),
-            Place::Field(name) => By::Field(name),
-        }
-    }
-}
-
-impl Stage {
-    fn slot(&self) -> Option<usize> {
-        match self {
-            Stage::Tail { slot, .. } | Stage::Sort { slot, .. } => Some(*slot),
-            _ => None,
-        }
-    }
-
-    /// Where its words end.
-    fn words_end(&self) -> usize {
-        match self {
-            Stage::Grep { text, .. } => text.end,
-            _ => 0,
-        }
-    }
-
-    fn has_enough(&self) -> bool {
-        match self {
-            Stage::Head { left } => *left == 0,
-            Stage::Tail { store, .. } | Stage::Sort { store, .. } => store.has_overflowed(),
-            _ => false,
-        }
-    }
 }
 
 impl<'a> Pipe<'a> {

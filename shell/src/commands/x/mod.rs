@@ -3,9 +3,9 @@
 //! Reading never dereferences: it walks the tables and reads physical memory, so an
 //! address that is not mapped, or that a device answers, is an error and not a crash.
 
-use core::fmt::{self, Write};
+mod strings;
 
-use heapless::Vec;
+use core::fmt::{self, Write};
 
 use machine::{PhysAddr, PhysMemory, ReadError, VirtAddr, read_virt};
 
@@ -90,8 +90,7 @@ enum Source {
     Physical,
 }
 
-/// How many bytes a string may have.
-const LONGEST: u64 = 1024;
+/// How many bytes a row has.
 const ROW: usize = 16;
 
 fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -134,7 +133,7 @@ fn run(context: &mut Context<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         None => Source::Virtual(Space::live(context.cr3()?)),
     };
     match unit.get().unwrap_or(Unit::Bytes(1)) {
-        Unit::String => strings(context, source, address, count.unwrap_or(1)),
+        Unit::String => strings::strings(context, source, address, count.unwrap_or(1)),
         Unit::Bytes(size) => {
             let count = count.unwrap_or(64 / size as u64);
             let bytes = count.checked_mul(size as u64).ok_or(Error::TooLarge)?;
@@ -322,81 +321,4 @@ impl fmt::Display for Characters<'_> {
         };
         self.0.iter().try_for_each(|byte| f.write_char(shown(byte)))
     }
-}
-
-fn strings(
-    context: &mut Context<'_>,
-    source: Source,
-    address: u64,
-    count: u64,
-) -> Result<(), Error> {
-    let mut at = address;
-    for _ in 0..count {
-        at = string(context, source, at)?;
-    }
-    Ok(())
-}
-
-/// As [`string`], as a record. What could be read of it is one, too.
-fn string_record(context: &mut Context<'_>, source: Source, address: u64) -> Result<u64, Error> {
-    let mut text = Vec::<u8, { LONGEST as usize }>::new();
-    let mut ends = false;
-    let mut failed = None;
-    for offset in 0..LONGEST {
-        let mut byte = [0];
-        let (_, error) = read(context, source, address.wrapping_add(offset), &mut byte);
-        let [byte] = byte;
-        ends = error.is_none() && byte == 0;
-        failed = error;
-        if ends || failed.is_some() {
-            break;
-        }
-        context.state.value = byte.into();
-        // It has room for the longest.
-        let _ = text.push(byte);
-    }
-    if failed.is_none() || !text.is_empty() {
-        context
-            .out
-            .record("string")
-            .hex("address", address)
-            .text("text", text.escape_ascii())
-            .flag("ends", ends)
-            .end()?;
-    }
-    let next = address.wrapping_add(text.len() as u64);
-    failed.map_or(Ok(next.wrapping_add(ends.into())), Err)
-}
-
-/// Shows one string; where the next one begins.
-fn string(context: &mut Context<'_>, source: Source, address: u64) -> Result<u64, Error> {
-    if context.out.is_json() {
-        return string_record(context, source, address);
-    }
-    for offset in 0..LONGEST {
-        let mut byte = [0];
-        let (_, error) = read(context, source, address.wrapping_add(offset), &mut byte);
-        let [byte] = byte;
-        match (offset, &error, source) {
-            (0, None, Source::Virtual(_)) => write!(context.out, "{} \"", VirtAddr(address))?,
-            (0, None, Source::Physical) => write!(context.out, "{} \"", PhysAddr(address))?,
-            _ => {}
-        }
-        match (error, byte) {
-            // Of nothing not even the quotes are shown.
-            (Some(error), _) if offset == 0 => return Err(error),
-            (Some(error), _) => {
-                writeln!(context.out, "\"...")?;
-                return Err(error);
-            }
-            (None, 0) => {
-                writeln!(context.out, "\"")?;
-                return Ok(address.wrapping_add(offset + 1));
-            }
-            (None, _) => write!(context.out, "{}", byte.escape_ascii())?,
-        }
-        context.state.value = u64::from(byte);
-    }
-    writeln!(context.out, "\"... no NUL in {LONGEST} bytes")?;
-    Ok(address.wrapping_add(LONGEST))
 }
