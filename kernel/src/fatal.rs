@@ -14,6 +14,7 @@ use shell::StopReason;
 use crate::arch::cpu;
 use crate::console::emergency;
 use crate::lock::Lock;
+use crate::symbols::Within;
 use crate::{boot, debugger};
 
 /// The reports under way.
@@ -91,10 +92,11 @@ pub(crate) fn tell_first(out: &mut dyn fmt::Write) -> fmt::Result {
         What::Panic(place) => writeln!(out, "the first one: a panic{place}"),
         What::Fault(vector) => writeln!(
             out,
-            "the first one: {}, vector {vector}, error code {:#x}, CR2 {} at RIP {rip}",
+            "the first one: {}, vector {vector}, error code {:#x}, CR2 {} at RIP {rip}{}",
             vectors::name(vector),
             first.frame.error,
-            VirtAddr(first.cr2)
+            VirtAddr(first.cr2),
+            Within(rip)
         ),
     }
 }

@@ -129,12 +129,15 @@ fn from_kernel(vector: u8, frame: &mut TrapFrame, cr2: u64) {
         }
         DEBUG | BREAKPOINT => note(vector, frame),
         0..32 if debugger::refused(frame, vector) => {}
-        0..32 if debugger::is_possible() => debugger::give_up(Why::Fault {
-            vector,
-            error: frame.error,
-            rip: frame.rip,
-            cr2,
-        }),
+        0..32 if debugger::is_possible() => {
+            faults::record_of_debugger(vector, frame, cr2);
+            debugger::give_up(Why::Fault {
+                vector,
+                error: frame.error,
+                rip: frame.rip,
+                cr2,
+            })
+        }
         0..32 => report(vector, frame, cr2),
         STOP => debugger::stop_asked_for(frame),
         _ => {
@@ -201,6 +204,8 @@ fn report(vector: u8, frame: &TrapFrame, cr2: u64) -> ! {
         }
         Depth::Inside => {
             let _ = inside(vector, frame, &mut out);
+            // Last of all: what failed may be what this needs.
+            faults::record(vector, frame, cr2, cr3);
         }
         Depth::Silent => {}
     }

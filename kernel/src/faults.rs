@@ -5,6 +5,7 @@
 //! interrupts off; an exception in that moment is reported and counted, but not kept.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use exported::{Fault, List, Range, Record as _, TrapFrame};
 use heapless::String;
@@ -73,16 +74,63 @@ pub(crate) fn record_panic(message: String<200>, frame: &TrapFrame, cr3: u64) ->
     })
 }
 
+/// The panic says this, as it turned out when text was made of it.
+pub(crate) fn amend(record: &mut FaultRecord, message: String<200>) {
+    record.panic = Some(message);
+    if let Some(mut ring) = RING.try_lock() {
+        store(&mut ring, record);
+    }
+}
+
+/// The debugger's fault is being gathered.
+static IS_GATHERING: AtomicBool = AtomicBool::new(false);
+
+/// The same for a fault of the debugger, which is survived; not if gathering it is what faults.
+pub(crate) fn record_of_debugger(vector: u8, frame: &TrapFrame, cr2: u64) {
+    if !IS_GATHERING.swap(true, Ordering::Relaxed) {
+        let record = gather(vector, frame, cr2, master::come_home());
+        keep(of_nobody(record));
+    }
+    IS_GATHERING.store(false, Ordering::Relaxed);
+}
+
+/// The same for a panic of the debugger.
+pub(crate) fn record_panic_of_debugger(message: String<200>, frame: &TrapFrame) {
+    if !IS_GATHERING.swap(true, Ordering::Relaxed) {
+        let record = gather(NO_VECTOR, frame, cpu::cr2(), master::come_home());
+        keep(FaultRecord {
+            panic: Some(message),
+            ..of_nobody(record)
+        });
+    }
+    IS_GATHERING.store(false, Ordering::Relaxed);
+}
+
+/// It was not done for the process that is stopped.
+fn of_nobody(record: FaultRecord) -> FaultRecord {
+    FaultRecord {
+        pid: 0,
+        name: ProcessName::default(),
+        ..record
+    }
+}
+
 fn keep(mut record: FaultRecord) -> FaultRecord {
     if let Some(mut ring) = RING.try_lock() {
         ring.newest += 1;
         record.seq = ring.newest;
-        let place = (record.seq % KEPT as u64) as usize;
-        if let Some(place) = ring.records.get_mut(place) {
-            *place = Fault::new(&record);
-        }
+        store(&mut ring, &record);
     }
     record
+}
+
+fn store(ring: &mut Ring, record: &FaultRecord) {
+    let place = (record.seq % KEPT as u64) as usize;
+    if let Some(place) = ring.records.get_mut(place)
+        && record.seq != 0
+    {
+        *place = Fault::new(record);
+    }
 }
 
 /// The numbers of the oldest and the newest that are kept.

@@ -20,9 +20,9 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if debugger::is_possible() {
         let _ = write!(out, "\nnote: the debugger panicked: {}", info.message());
         let _ = writeln!(out, "{}", place(info));
+        faults::record_panic_of_debugger(message(info), &frame);
         debugger::give_up(Why::Panic);
     }
-    // The message comes after it: making text of it may panic, too.
     let cr3 = master::come_home();
     let depth = fatal::begin(&Mishap {
         frame,
@@ -32,20 +32,35 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     });
     match depth {
         Depth::First => {
-            let mut message = String::new();
-            let text = format_args!("{}{}", info.message(), place(info));
-            let _ = Cut(&mut message).write_fmt(text);
-            let record = faults::record_panic(message, &frame, cr3);
+            // First without the message: making text of it may panic, too.
+            let mut record = faults::record_panic(only_place(info), &frame, cr3);
+            faults::amend(&mut record, message(info));
             let _ = faults::report(&record, &mut out);
         }
         Depth::Inside => {
             let _ = write!(out, "\npanic: inside a report: {}", info.message());
             let _ = writeln!(out, "{}", place(info));
             let _ = fatal::tell_first(&mut out);
+            // Last of all: what failed may be what this needs.
+            faults::record_panic(message(info), &frame, cr3);
         }
         Depth::Silent => {}
     }
     fatal::end()
+}
+
+/// What it says, and where.
+fn message(info: &PanicInfo<'_>) -> String<200> {
+    let mut text = String::new();
+    let _ = write!(Cut(&mut text), "{}{}", info.message(), place(info));
+    text
+}
+
+/// The same when nothing is known of what it says.
+fn only_place(info: &PanicInfo<'_>) -> String<200> {
+    let mut text = String::new();
+    let _ = write!(Cut(&mut text), "no message{}", place(info));
+    text
 }
 
 /// `, at kernel/src/crash.rs:42:36`.

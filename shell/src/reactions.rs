@@ -10,7 +10,7 @@ use heapless::String;
 
 use crate::command::Context;
 use crate::run::run_nested;
-use crate::{Error, EventKind, Pid};
+use crate::{Error, EventKind, Pid, Target};
 
 /// The longest commands, in bytes.
 pub(crate) const BODY: usize = 160;
@@ -83,9 +83,15 @@ impl Reactions {
         (!body.is_empty()).then_some(body)
     }
 
-    /// Whoever ran was given up in the middle.
-    pub(crate) fn recover(&mut self) {
-        self.is_running = false;
+    /// Whoever ran was given up in the middle. If that was one of these, it must not run again for what
+    /// it did itself.
+    pub(crate) fn recover(&mut self, target: &mut dyn Target) {
+        if !core::mem::take(&mut self.is_running) {
+            return;
+        }
+        for happening in Happening::ALL {
+            self.of(happening).seen = newest(target, happening);
+        }
     }
 }
 
@@ -142,14 +148,8 @@ impl Context<'_> {
         (self.state.value, self.state.status) = (before, status);
     }
 
-    /// The number of the newest record that may tell of such a thing.
     fn newest(&mut self, happening: Happening) -> u64 {
-        match happening {
-            Happening::Panic | Happening::Fault => {
-                self.target.faults().map_or(0, |faults| faults.newest())
-            }
-            Happening::Exit => self.target.events().map_or(0, |events| events.newest()),
-        }
+        newest(self.target, happening)
     }
 
     /// The last one of the records behind `seen`: the number of a fault, or a pid.
@@ -173,5 +173,13 @@ impl Context<'_> {
             let event = events.get(seq)?;
             (event.kind == EventKind::Exit).then_some(event.pid)
         })
+    }
+}
+
+/// The number of the newest record that may tell of such a thing.
+fn newest(target: &mut dyn Target, happening: Happening) -> u64 {
+    match happening {
+        Happening::Panic | Happening::Fault => target.faults().map_or(0, |faults| faults.newest()),
+        Happening::Exit => target.events().map_or(0, |events| events.newest()),
     }
 }

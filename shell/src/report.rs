@@ -30,8 +30,11 @@ pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write
     let pointing = Registers::of(record, target);
     let images = images(record, target);
     registers(record, &images, out)?;
-    code::write(record, &images, out)?;
-    pointing.write(record, &images, out)?;
+    // Of a panic they are those of its handler, and say nothing.
+    if record.panic.is_none() {
+        code::write(record, &images, out)?;
+        pointing.write(record, &images, out)?;
+    }
     if let Some(guard) = &record.guard {
         write!(out, "CR2 is in the guard page of {guard}")?;
         writeln!(out, ", {} below its last byte", Below(record, guard))?;
@@ -88,6 +91,7 @@ impl fmt::Display for OnStack {
 }
 
 const PAGE_FAULT: u8 = 14;
+const DOUBLE_FAULT: u8 = 8;
 
 /// Vector and error code, in words.
 fn what(record: &FaultRecord, out: &mut dyn Write) -> fmt::Result {
@@ -120,7 +124,12 @@ fn registers(record: &FaultRecord, images: &Images<'_>, out: &mut dyn Write) -> 
     if let Some(image) = images.at(VirtAddr(all.rip)) {
         write_frames(image.describe(VirtAddr(all.rip)), "    ", out)?;
     }
-    write!(out, "CR2 {} CR3 {:#x}", VirtAddr(all.cr2), all.cr3)?;
+    write!(out, "CR2 {}", VirtAddr(all.cr2))?;
+    // #DF may have come of a page fault.
+    if all.cr2 != 0 && ![PAGE_FAULT, DOUBLE_FAULT].contains(&record.vector) {
+        write!(out, " (of an earlier page fault)")?;
+    }
+    write!(out, " CR3 {:#x}", all.cr3)?;
     match (record.is_master, record.pid) {
         (true, _) => writeln!(out, " (master)")?,
         (false, 0) => writeln!(out, " (neither the master nor a process's)")?,

@@ -135,7 +135,7 @@ impl Shell {
         };
         let state = &mut session.state;
         state.status = status;
-        state.reactions.recover();
+        state.reactions.recover(target);
         let is_open = core::mem::take(&mut state.frame_is_open);
         terminal.write(Sink::All, "\n");
         if !is_open {

@@ -64,9 +64,15 @@ impl fmt::Display for Why {
                 if vectors::has_error_code(vector) {
                     write!(f, ", error code {error:#x}")?;
                 }
-                write!(f, ", rip {}; the command was given up", VirtAddr(rip))
+                write!(
+                    f,
+                    ", rip {}; the command was given up, `fault` has the report",
+                    VirtAddr(rip)
+                )
             }
-            Why::Panic => f.write_str("the debugger panicked; the command was given up"),
+            Why::Panic => f.write_str(
+                "the debugger panicked; the command was given up, `fault` has the report",
+            ),
             Why::Again => f.write_str(
                 "the debugger failed again and again; it begins anew, without history and settings",
             ),

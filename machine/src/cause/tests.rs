@@ -374,6 +374,13 @@ fn the_others_have_their_words() {
             "an exception could not be delivered: the handler, its gate or the stack at \
              0x0000_0000_0000_0000 faulted",
         ),
+        (
+            18,
+            kernel(),
+            &[],
+            "a machine check: the hardware has found an error of its own, or `int 18` was run",
+        ),
+        (9, user(), &[], "coprocessor segment overrun"),
     ] {
         assert_eq!(elsewhere(vector, 0, &registers, code), sentence);
     }

@@ -64,7 +64,7 @@ impl fmt::Display for Cause {
                 }
             }
             Cause::Debug { dr6 } => debug(f, *dr6),
-            Cause::Vector(vector) => f.write_str(vectors::name(*vector)),
+            Cause::Vector(vector) => f.write_str(plain(*vector)),
         }
     }
 }
@@ -93,6 +93,22 @@ impl fmt::Display for Refused {
             Why::ReadOnly => write!(f, "{entry} has W=0"),
             Why::NoExecute => write!(f, "{entry} has NX=1"),
         }
+    }
+}
+
+/// What a vector means by itself.
+fn plain(vector: u8) -> &'static str {
+    match vector {
+        2 => "an NMI: the hardware, or whoever watches over it, wants to be heard at once",
+        4 => "an overflow that INTO was to look for",
+        7 => "an x87 or SSE instruction while CR0.TS or CR0.EM is set",
+        14 => "a page fault, and its tables could not be read",
+        16 => "an x87 error that is not masked",
+        17 => "an address that is not aligned, while CR0.AM and RFLAGS.AC are set",
+        18 => "a machine check: the hardware has found an error of its own, or `int 18` was run",
+        19 => "an SSE error that MXCSR does not mask",
+        21 => "a return or a jump that does not go where the shadow stack, or ENDBR, wants it",
+        vector => vectors::name(vector),
     }
 }
 

@@ -10,6 +10,7 @@ use xtask::guest::{Firmware, Guest};
 
 use crate::machines::After;
 use crate::named::{Named, places};
+use crate::reports::newest;
 use crate::ring3::ok;
 use crate::stops::image_base;
 
@@ -228,7 +229,7 @@ const CRASHES: [Crash; 31] = [
     },
     crash(
         "machine-check",
-        "#MC machine check",
+        "a machine check: ",
         "kernel::crash::machine_check",
         "vector 18",
     ),
@@ -296,6 +297,7 @@ pub(crate) fn each_kind_twice(built: &Built, firmware: Firmware) -> Result<After
     let rows: Vec<&Crash> = CRASHES.iter().chain([&exhausted]).collect();
     none_is_left_out(&mut guest, &rows)?;
     for row in rows {
+        let before = newest(&mut guest)?;
         for _ in 0..2 {
             let (report, reply) = guest.crash(&format!("crash {}", row.kind))?;
             check(row, &report, base, &mut named)
@@ -303,9 +305,20 @@ pub(crate) fn each_kind_twice(built: &Built, firmware: Firmware) -> Result<After
             let told = reply.output.first().context("the shell says nothing")?;
             ensure!(told.contains(": the kernel died of "), "{told}");
         }
-        // The reports inside others are of what came first.
         let reply = guest.command("fault; bt; regs")?;
         ensure!(reply.is_ok(), "{}: {reply:?}", row.kind);
+        // None is lost from the list: of one inside another, both are there.
+        let after = newest(&mut guest)?;
+        let more = if row.sentence.contains("inside a report") {
+            4
+        } else {
+            2
+        };
+        ensure!(
+            after == before + more,
+            "{}: {before}, then {after}",
+            row.kind
+        );
     }
     let compared = named.agree_with_llvm(&built.kernel.whole)?;
     ensure!(compared > 30, "only {compared} addresses");

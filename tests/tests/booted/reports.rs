@@ -139,15 +139,17 @@ pub(crate) fn soak(built: &Built, firmware: Firmware) -> Result<After> {
     Ok(After::alive(guest))
 }
 
-fn deaths(guest: &mut Guest, count: u64) -> Result<()> {
+/// The number of the newest fault: how many there have been.
+pub(crate) fn newest(guest: &mut Guest) -> Result<u64> {
     // `64 faults, 136 overwritten`
-    let newest = |guest: &mut Guest| -> Result<u64> {
-        let reply = guest.command("faults")?;
-        let mut words = reply.output.last().context("no line")?.split(' ');
-        let kept: u64 = words.next().context("no count")?.parse()?;
-        let lost: u64 = words.nth(1).context("no count")?.parse()?;
-        Ok(kept + lost)
-    };
+    let reply = guest.command("faults")?;
+    let mut words = reply.output.last().context("no line")?.split(' ');
+    let kept: u64 = words.next().context("no count")?.parse()?;
+    let lost: u64 = words.nth(1).context("no count")?.parse()?;
+    Ok(kept + lost)
+}
+
+fn deaths(guest: &mut Guest, count: u64) -> Result<()> {
     // The first one may leave a page table of the kernel's behind.
     guest.command("spawn fault-ud2")?;
     let before = newest(guest)?;

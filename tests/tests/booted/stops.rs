@@ -14,6 +14,7 @@ use xtask::guest::{Firmware, Guest, Options};
 
 use crate::check::clean;
 use crate::machines::After;
+use crate::reports::newest;
 use crate::ring3::{free_frames, ok};
 
 /// How many instructions are compared.
@@ -203,6 +204,23 @@ pub(crate) fn a_fault_in_the_debugger(built: &Built, firmware: Firmware) -> Resu
         );
         ok(&mut guest, "spawn hello; frames")?;
     }
+    // Its report is kept as those of others are.
+    let report = ok(&mut guest, "fault")?;
+    let has = |text: &str| report.iter().any(|line| line.contains(text));
+    ensure!(
+        has("kernel write at 0xffff_c900_0000_0010 refused")
+            && has("kernel::crash::store")
+            && has("RSP is on kernel stack 0"),
+        "{report:#?}"
+    );
+    // What runs for a fault may fault the debugger, and is not run again for that.
+    ok(&mut guest, "on fault { crash debugger }")?;
+    let before = newest(&mut guest)?;
+    guest.command("spawn fault-ud2")?;
+    ok(&mut guest, "frames")?;
+    let after = newest(&mut guest)?;
+    ensure!(after == before + 2, "{before} faults, then {after}");
+    ok(&mut guest, "on fault {}")?;
     // At a stop, too; the stop stays.
     ok(&mut guest, "spawn hello --stop-at Iretq")?;
     let reply = guest.command("crash debugger")?;
