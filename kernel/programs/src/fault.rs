@@ -9,20 +9,7 @@ macro_rules! bare {
     ($main:path) => {
         #[expect(unsafe_code, reason = "the entry")]
         const _: () = {
-            #[unsafe(no_mangle)]
-            #[unsafe(naked)]
-            extern "C" fn _start() -> ! {
-                core::arch::naked_asm!(
-                    // Nobody called this.
-                    ".cfi_startproc",
-                    ".cfi_undefined rip",
-                    "xor ebp, ebp",
-                    "call {main}",
-                    "ud2",
-                    ".cfi_endproc",
-                    main = sym $main,
-                )
-            }
+            $crate::entry!([], $main);
         };
     };
 }

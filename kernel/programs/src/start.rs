@@ -14,28 +14,36 @@ macro_rules! program {
     ($main:path) => {
         #[expect(unsafe_code, reason = "the entry, and the stack as the kernel left it")]
         const _: () = {
-            #[unsafe(no_mangle)]
-            #[unsafe(naked)]
-            extern "C" fn _start() -> ! {
-                core::arch::naked_asm!(
-                    // The end of the chain of frames, for whoever walks it: nobody called this.
-                    ".cfi_startproc",
-                    ".cfi_undefined rip",
-                    "xor ebp, ebp",
-                    "mov rdi, rsp",
-                    // RSP is a multiple of 16; the call makes it what a function expects.
-                    "call {begin}",
-                    "ud2",
-                    ".cfi_endproc",
-                    begin = sym begin,
-                )
-            }
+            $crate::entry!(["mov rdi, rsp"], begin);
 
             extern "C" fn begin(stack: *const u64) -> ! {
                 // SAFETY: `_start` passed on the RSP that the kernel set.
                 unsafe { $crate::start::begin(stack, $main) }
             }
         };
+    };
+}
+
+/// The first instructions of a program: after those that are given, a call that does not return.
+#[macro_export]
+macro_rules! entry {
+    ([$($instruction:literal),*], $to:path) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                // The end of the chain of frames, for whoever walks it: nobody called this.
+                ".cfi_startproc",
+                ".cfi_undefined rip",
+                "xor ebp, ebp",
+                $($instruction,)*
+                // RSP is a multiple of 16; the call makes it what a function expects.
+                "call {to}",
+                "ud2",
+                ".cfi_endproc",
+                to = sym $to,
+            )
+        }
     };
 }
 
