@@ -41,7 +41,7 @@ usage: cargo xtask rw --core FILE [-c COMMAND]...
   --conversation   what GDB's side of this program uses
 
 Commands that only look work as in the kernel's shell: walk, map, diff, check, ps, stacks, frame,
-frames, events, faults, x, sym, whatis, can, cr, regs, gdt, idt, tss. Two more: `iret [PID]` and
+frames, events, faults, x, sym, list, whatis, can, cr, regs, gdt, idt, tss. Two more: `iret [PID]` and
 `switch PID` stand for `check iret` and `check switch`; without a PID, `iret` is about the frame
 that is to be popped next.
 ";

@@ -122,7 +122,7 @@ impl Session {
                 _ => {}
             }
         }
-        for note in self.kernel.notes() {
+        for note in self.kernel.doubts().iter().chain(self.kernel.notes()) {
             out(&format!("note: {note}"));
         }
         if let Some(trouble) = self.kernel.trouble() {

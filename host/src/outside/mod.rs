@@ -5,6 +5,7 @@ mod books;
 mod iret;
 mod processes;
 mod sane;
+mod sources;
 mod stacks;
 mod symbols;
 mod tables;
@@ -17,11 +18,12 @@ use exported::{Snapshot, SnapshotTable};
 use machine::{Paging, PhysAddr, PhysMemory, Registers};
 use shell::{
     Cpu, Event, Events, FaultRecord, Faults, Frames, Processes, Region, SnapshotError,
-    SnapshotInfo, SnapshotName, Snapshots, Stacks, Subject, Switches, Symbols, Target,
+    SnapshotInfo, SnapshotName, Snapshots, Sources, Stacks, Subject, Switches, Symbols, Target,
 };
 
 use crate::find::{self, Found};
 use crate::memory::{Memory, Ranges};
+use sources::Checkout;
 
 /// More elements than any list of the kernel's has: a longer one is damaged.
 const MOST: u64 = 1 << 17;
@@ -45,6 +47,7 @@ pub(crate) struct Outside {
     /// Files of the ramdisk, once they have been read.
     files: RefCell<HashMap<String, Option<&'static [u8]>>>,
     build: String,
+    checkout: Checkout,
     /// What is damaged, in words.
     notes: Vec<String>,
 }
@@ -78,6 +81,7 @@ impl Outside {
             tallies: HashMap::new(),
             files: RefCell::default(),
             build: header.build.text().to_owned(),
+            checkout: Checkout::of(header.build.text()),
             notes: Vec::new(),
         };
         outside.read_all();
@@ -118,6 +122,11 @@ impl Outside {
     /// What is damaged and was left out, a line each.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What is not known of the source files that were shown, a line each; once.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        self.checkout.doubts()
     }
 
     /// What went wrong on the way to the machine.
@@ -238,6 +247,10 @@ impl Target for Outside {
     }
 
     fn symbols(&mut self) -> Option<&mut dyn Symbols> {
+        Some(self)
+    }
+
+    fn sources(&self) -> Option<&dyn Sources> {
         Some(self)
     }
 

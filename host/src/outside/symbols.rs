@@ -11,7 +11,7 @@ const LONGEST: u64 = 64 << 20;
 
 impl Outside {
     /// A file of the ramdisk, a POSIX ustar archive.
-    fn file(&self, name: &str) -> Option<&'static [u8]> {
+    pub(super) fn file(&self, name: &str) -> Option<&'static [u8]> {
         if let Some(known) = self.files.borrow().get(name) {
             return *known;
         }

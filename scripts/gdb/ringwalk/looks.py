@@ -124,6 +124,7 @@ TABLE = [
     ("dis", "instructions", "[address] [count]", "", ()),
     ("can", "would an access succeed, and if not, why?", "<r|w|x> <user|kernel> <address> [root]", "", (("r", "w", "x"), ("user", "kernel"), NOTHING, ROOT)),
     ("whatis", "what an address is", "<address>", "", ()),
+    ("list", "source lines around an address, a function or FILE:LINE", "[address|name|<file>:<line>] [count]", "", ()),
     ("sym", "the function and line of an address, or the address of a name", "<address or name>", "", ()),
     ("regs", "the registers, as the kernel's shell shows them", "", "", ()),
     ("cr", "the control registers, bit by bit", "", "", ()),

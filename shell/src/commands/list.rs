@@ -21,7 +21,7 @@ pub(super) const COMMAND: Command = Command {
     group: Group::Memory,
     usage: "[address|name|<file>:<line>] [count]",
     summary: "show source lines",
-    help: "Shows the source around a line, the line itself marked: that of RIP, of another address, of a function, or a line of a file by the end of its path. Of calls that were inlined at an address it is the innermost one whose source is there. 10 lines are shown, or so many. The sources of this repository must have been built in: `cargo xtask run --sources`, `exec --sources`. `$_` becomes the number of the line.",
+    help: "Shows the source around a line, the line itself marked: that of RIP, of another address, of a function, or a line of a file by the end of its path. Of calls that were inlined at an address it is the innermost one whose source is there. 10 lines are shown, or so many. The sources of this repository must have been built in: `cargo xtask run --sources`, `exec --sources`. In GDB and on a dump (`rw list`) those of the checkout are shown where none were. `$_` becomes the number of the line.",
     examples: &[
         ("list", "where is it?"),
         ("list kernel::boot::shell 20", "a function"),

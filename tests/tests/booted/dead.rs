@@ -139,7 +139,7 @@ fn listening(port: &str) -> Result<()> {
 }
 
 /// What is asked of a dead kernel.
-const LOOKS: [&str; 14] = [
+const LOOKS: [&str; 15] = [
     "ps",
     "walk $rip",
     "walk 0xffff_c900_0000_1000 master",
@@ -154,6 +154,8 @@ const LOOKS: [&str; 14] = [
     "check stacks",
     "check kernel-half wx",
     "switch 3",
+    // None were built in: those of the checkout.
+    "list kernel::debugger::request::serve 5",
 ];
 
 /// Dead of a triple fault, by a CR3 under which the kernel is not mapped: GDB answers as `rw` does on a
@@ -222,6 +224,7 @@ pub(crate) fn post_mortem(_: &Built, firmware: Firmware) -> Result<After> {
         (1, "is not mapped: PML4 entry not present"),
         (8, "#PF 0x6 0x0000_0000_0040_"),
         (13, "it ends in a triple fault: the machine resets"),
+        (14, "/ringwalk/kernel/src/debugger/request.rs:"),
     ] {
         let said = text(index).unwrap_or_default();
         ensure!(said.contains(wanted), "no {wanted:?} in {said}");
