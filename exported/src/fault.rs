@@ -2,7 +2,7 @@
 
 use heapless::{String, Vec};
 use machine::{
-    Code, End, Paging, PhysAddr, PhysMemory, ReadError, Registers, VirtAddr, Walk, walk,
+    Code, End, Named, Paging, PhysAddr, PhysMemory, ReadError, Registers, VirtAddr, Walk, walk,
 };
 use shell::{Backtrace, Call, FaultRecord, OnStack};
 
@@ -115,6 +115,14 @@ records! {
         ends: [u8; ENDS],
         /// How many cycles it took to write this down.
         took: u64,
+        /// The descriptor that the error code names: 0: it names none, or it could not be read; 1: the two
+        /// words that follow; 2: its table ends before it, at the offset that follows; 3: there is no
+        /// such table.
+        named: u64,
+        /// The first word, or the offset of the table's last byte.
+        named_low: u64,
+        /// The second word.
+        named_high: u64,
         /// How many bytes the next field has; 0 if it is no panic.
         panic_bytes: u64,
         /// What a panic said.
@@ -185,6 +193,12 @@ impl Fault {
         if let Some(walk) = &record.walk {
             fault.keep(walk);
         }
+        (fault.named, fault.named_low, fault.named_high) = match record.named {
+            None => (0, 0, 0),
+            Some(Named::Words { low, high }) => (1, low, high),
+            Some(Named::Beyond { limit }) => (2, limit.into(), 0),
+            Some(Named::NoTable) => (3, 0, 0),
+        };
         let calls = record.backtrace.calls.iter().map(|call| CallRecord {
             rip: call.rip.0,
             how: u32::from(call.is_interrupted)
@@ -253,6 +267,17 @@ impl Fault {
             is_master: self.is_master != 0,
             code: Code::new(first(&self.code, self.code_bytes)),
             walk,
+            named: match self.named {
+                1 => Some(Named::Words {
+                    low: self.named_low,
+                    high: self.named_high,
+                }),
+                2 => Some(Named::Beyond {
+                    limit: (self.named_low & 0xffff) as u16,
+                }),
+                3 => Some(Named::NoTable),
+                _ => None,
+            },
             stack: self.stack.get(),
             guard: self.guard.get(),
             took: self.took,

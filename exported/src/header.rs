@@ -11,7 +11,7 @@ pub const MAGIC: [u64; 2] = [
 
 /// The version of everything in this crate. It changes with every change of a layout or of what a
 /// field means; readers know one version only.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 records! {
     /// What a debugger looks for: at the beginning of a page. The kernel writes the magic last, so

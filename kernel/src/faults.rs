@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use exported::{Fault, List, Range, Record as _, TrapFrame};
 use heapless::String;
-use machine::{Code, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
+use machine::{Cause, Code, Named, Paging, PhysAddr, PhysMemory, Registers, VirtAddr};
 use shell::{FaultRecord, OnStack, ProcessName, Region, Symbols, Target};
 
 use crate::arch::{cpu, snapshot};
@@ -173,11 +173,15 @@ fn gather(vector: u8, frame: &TrapFrame, cr2: u64, cr3: u64) -> FaultRecord {
         code: code(&paging, root, VirtAddr(registers.rip)),
         walk: (vector == PAGE_FAULT)
             .then(|| machine::walk(&mut LiveMemory, &paging, root, VirtAddr(cr2))),
+        named: None,
         stack: stacks::holding(registers.rsp).or_else(|| process::stack_holding(registers.rsp)),
         guard: has_address.then(|| guard(cr2)).flatten(),
         backtrace: backtrace::of_trap(frame, root),
         registers,
     };
+    if let Cause::Selector(error) = record.cause() {
+        record.named = Named::read(&mut LiveMemory, &paging, root, &record.registers, &error);
+    }
     record.took = cpu::cycles().saturating_sub(cycles);
     record
 }

@@ -8,11 +8,13 @@
 //! Intel SDM volume 3A, "Protected-Mode Exceptions and Interrupts", and "Error Code".
 
 mod instruction;
+mod named;
 mod words;
 
 use crate::{Access, AccessKind, Controls, Level, Registers, Verdict, VirtAddr, Walk, Why, judge};
 
 pub use instruction::{Code, Special};
+pub use named::Named;
 
 /// What is known about an exception.
 #[derive(Clone, Copy, Debug)]

@@ -58,7 +58,7 @@ pub use access::{Access, AccessKind, Controls, Verdict, Why, judge};
 pub use address::{PhysAddr, VirtAddr};
 pub use bits::{BitField, BitNames, BitTable};
 pub use capture::{Captured, Met, capture};
-pub use cause::{Cause, Code, Fault, Refused, SelectorError, SelectorTable, Special, cause};
+pub use cause::{Cause, Code, Fault, Named, Refused, SelectorError, SelectorTable, Special, cause};
 pub use descriptors::{Gate, GateKind, Selector, Tss64};
 pub use diff::{
     Compared, Diff, DiffOptions, DiffRow, Differences, PageCounts, Place, Slots, diff, diff_sides,

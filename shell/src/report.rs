@@ -4,6 +4,7 @@
 //! that is shown again. Nothing in it allocates or waits; raw addresses come before their names.
 
 mod code;
+mod named;
 mod pointers;
 
 use core::fmt::{self, Write};
@@ -26,6 +27,7 @@ pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write
     writeln!(out, "{}{}", record.sentence(), Who(record))?;
     if record.panic.is_none() {
         what(record, out)?;
+        named::write(record, &cause, out)?;
     }
     let pointing = Registers::of(record, target);
     let images = images(record, target);

@@ -30,6 +30,7 @@ fn record(walked: Option<Walk>, registers: Registers) -> FaultRecord {
         is_master: false,
         code: Code::new(&[0x48, 0xcf]),
         walk: walked,
+        named: None,
         stack: Some(OnStack {
             name: "kernel stack",
             number: Some(0),
@@ -102,6 +103,26 @@ fn a_fault_comes_back_as_it_was() {
 }
 
 #[test]
+fn what_an_error_code_names_comes_back_as_it_was() {
+    for named in [
+        None,
+        Some(Named::Words {
+            low: 0x00cf_7300_0000_ffff,
+            high: u64::MAX,
+        }),
+        Some(Named::Beyond { limit: 0x7f }),
+        Some(Named::NoTable),
+    ] {
+        let record = FaultRecord {
+            named,
+            ..record(None, Registers::default())
+        };
+        let again = Fault::new(&record).get(&Paging::four_level(40));
+        assert_eq!(again.named, named);
+    }
+}
+
+#[test]
 fn counts_that_are_wrong_lead_nowhere() {
     let mut fault = Fault::new(&record(None, Registers::default()));
     fault.count = u64::MAX;
@@ -111,6 +132,7 @@ fn counts_that_are_wrong_lead_nowhere() {
     fault.code_bytes = u64::MAX;
     fault.panic_bytes = u64::MAX;
     fault.stack.name = u64::MAX;
+    fault.named = u64::MAX;
     let record = fault.get(&Paging::four_level(40));
     assert_eq!(record.backtrace.calls.len(), CALLS);
     assert_eq!(record.stack, None);

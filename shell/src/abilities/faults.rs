@@ -3,7 +3,7 @@
 use core::fmt;
 
 use heapless::String;
-use machine::{Code, PhysAddr, Registers, VirtAddr, Walk};
+use machine::{Code, Named, PhysAddr, Registers, VirtAddr, Walk};
 
 use super::{Pid, ProcessName};
 use crate::Backtrace;
@@ -47,6 +47,8 @@ pub struct FaultRecord {
     pub code: Code,
     /// The walk of CR2, of a page fault.
     pub walk: Option<Walk>,
+    /// The descriptor that the error code names, if it names one.
+    pub named: Option<Named>,
     /// The stack that RSP is on.
     pub stack: Option<OnStack>,
     /// The stack whose guard page CR2 is in.

@@ -155,7 +155,7 @@ fn record(out: &mut Output<'_>, offset: u64, segment: &Segment) -> fmt::Result {
 }
 
 /// A descriptor: its raw words, and what they mean.
-pub(super) struct SegmentLine<'a>(pub(super) &'a Segment);
+pub(crate) struct SegmentLine<'a>(pub(crate) &'a Segment);
 
 impl fmt::Display for SegmentLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,6 +64,7 @@ mod x;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use gdt::SegmentLine;
 pub(crate) use poke::Whose;
 
 use crate::Error;

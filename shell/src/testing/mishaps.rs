@@ -56,6 +56,7 @@ impl Mishaps {
             is_master: false,
             code: Code::new(&[0xc6, 0x00, 0x01]),
             walk: Some(walk_of(&user)),
+            named: None,
             stack: Some(OnStack {
                 name: "stack of the program",
                 number: None,
@@ -103,6 +104,7 @@ impl Mishaps {
             is_master: true,
             code: Code::default(),
             walk: None,
+            named: None,
             stack: Some(stack),
             guard: Some(stack),
             backtrace: Backtrace {

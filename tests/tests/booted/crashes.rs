@@ -157,21 +157,21 @@ const CRASHES: [Crash; 31] = [
         "local-selector",
         "LDT entry 2 (selector 0x14) cannot be used here",
         "kernel::crash::selector",
-        "#GP general protection, vector 13, error code 0x14",
+        "LDT entry 2: there is no LDT, LDTR is null",
     )
     .by("mov es, "),
     crash(
         "stack-segment",
         "GDT entry 9 (selector 0x48) is no usable stack segment",
         "kernel::crash::stack_segment",
-        "#SS stack-segment fault, vector 12, error code 0x48",
+        "GDT entry 9: 00cf13000000ffff data dpl 0 writable, not present",
     )
     .by("mov ss, "),
     crash(
         "gate",
         "IDT gate 0x81 (interrupt) is not present",
         "kernel::crash::interrupt",
-        "#NP segment not present, vector 11, error code 0x",
+        "interrupt gate dpl 0, not present -> 0xffff_8000_",
     )
     .by("int 0x81"),
     crash(
@@ -186,14 +186,14 @@ const CRASHES: [Crash; 31] = [
         "selector",
         "GDT entry 582 (selector 0x1230) cannot be used here",
         "kernel::crash::selector",
-        "#GP general protection, vector 13, error code 0x1230",
+        "GDT entry 582: the table ends before it, limit 0x",
     )
     .by("mov es, "),
     crash(
         "not-present",
         "GDT entry 8 (selector 0x40) is not present",
         "kernel::crash::selector",
-        "#NP segment not present, vector 11, error code 0x40",
+        "GDT entry 8: 00cf73000000ffff data dpl 3 writable, not present",
     )
     .by("mov es, "),
     crash(

@@ -16,6 +16,8 @@ use crate::guest::wire::{Limits, Stop, Wire};
 pub const PROMPT: &str = "ringwalk> ";
 /// How long a dying kernel may pause within its report.
 const REPORT_PAUSE: Duration = Duration::from_secs(1);
+/// How long one that goes on may: its report has an end, and what comes behind it is the answer.
+const SURVIVOR_PAUSE: Duration = Duration::from_secs(8);
 /// How long a report may take in all.
 const REPORT_TIME: Duration = Duration::from_secs(10);
 /// How the last line of a report begins.
@@ -352,7 +354,7 @@ impl Link {
         let mut report = Vec::new();
         let reply = self.answered(line, limits, &mut |link, text| {
             if report.is_empty() {
-                report = link.report(vec![text.to_owned()]);
+                report = link.report(vec![text.to_owned()], SURVIVOR_PAUSE);
                 return true;
             }
             false
@@ -364,8 +366,8 @@ impl Link {
     }
 
     /// Reads the rest of a report: to its last line, or until the kernel pauses.
-    fn report(&mut self, mut report: Vec<String>) -> Vec<String> {
-        let limits = Limits::from_now(REPORT_TIME, REPORT_PAUSE);
+    fn report(&mut self, mut report: Vec<String>, pause: Duration) -> Vec<String> {
+        let limits = Limits::from_now(REPORT_TIME, pause);
         self.wire.awake();
         while report.len() < REPORT_LINES {
             match self.wire.line(limits) {
@@ -383,7 +385,7 @@ impl Link {
     }
 
     fn fault(&mut self, report: Vec<String>) -> Failure {
-        let report = self.report(report);
+        let report = self.report(report, REPORT_PAUSE);
         let mut failure = self.failure(Trouble::Fault { report });
         // The report is what was printed last.
         failure.evidence.last.clear();

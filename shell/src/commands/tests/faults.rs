@@ -1,6 +1,6 @@
 //! `faults` and `fault`.
 
-use machine::{Code, Paging, PhysAddr, Simulated, VirtAddr};
+use machine::{Code, Named, Paging, PhysAddr, Simulated, VirtAddr};
 
 use super::{failed, ok};
 use crate::testing::{Machine, Names, Scripted, output};
@@ -66,6 +66,51 @@ fn raw(_seq: u64, step: usize) -> String {
 fn table(seq: u64, step: usize) -> String {
     let raw = u64::from_str_radix(&raw(seq, step), 16).expect("hex");
     PhysAddr(raw & 0x000f_ffff_ffff_f000).to_string()
+}
+
+/// Words by SDM volume 3A, "Segment Descriptors" and "64-Bit Mode IDT".
+#[test]
+fn the_descriptor_that_an_error_code_names_is_told() {
+    for (vector, error, named, line) in [
+        (
+            11,
+            0x40,
+            Named::Words {
+                low: 0x00cf_7300_0000_ffff,
+                high: 0,
+            },
+            "GDT entry 8: 00cf73000000ffff data dpl 3 writable, not present",
+        ),
+        (
+            13,
+            0x1230,
+            Named::Beyond { limit: 0x7f },
+            "GDT entry 582: the table ends before it, limit 0x7f",
+        ),
+        (
+            13,
+            0x14,
+            Named::NoTable,
+            "LDT entry 2: there is no LDT, LDTR is null",
+        ),
+        (
+            11,
+            0x103,
+            Named::Words {
+                low: 0x0006_0e00_0008_58a0,
+                high: 0xffff_8000,
+            },
+            "IDT gate 0x20: 00060e00000858a0 00000000ffff8000 interrupt gate dpl 0, not present -> \
+             0xffff_8000_0006_58a0",
+        ),
+    ] {
+        let mut machine = Machine::full();
+        let faults = machine.faults.as_mut().expect("it has them");
+        let record = faults.0.last_mut().expect("there are some");
+        (record.vector, record.error, record.named) = (vector, error, Some(named));
+        let (text, _) = output(&mut machine, "fault");
+        assert!(text.lines().any(|other| other == line), "{line}: {text}");
+    }
 }
 
 #[test]
