@@ -42,6 +42,8 @@ def settings():
         # A function called `main` ends no backtrace here. The kernel's entry does: the bootloader jumps to it.
         "set backtrace past-main on",
         "set backtrace past-entry off",
+        # A program whose symbols are not loaded is a stack of guesses, which ends where its stack does.
+        "set backtrace limit 100",
     ):
         gdb.execute(line, to_string=True)
 

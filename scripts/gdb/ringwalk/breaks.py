@@ -4,7 +4,7 @@ import struct
 
 import gdb
 
-from . import kernel, machine, processes
+from . import kernel, machine, processes, replay
 from .prefix import Command, Failure, Plain, number
 from .walk import virtual
 
@@ -28,11 +28,11 @@ def words(address, count):
 
 
 class Moment(gdb.Breakpoint):
-    """A hardware breakpoint that says what it is about to see."""
+    """A hardware breakpoint that says what it is about to see. `what` it is for, as it was typed."""
 
-    def __init__(self, address, shows):
+    def __init__(self, address, what, shows):
         super().__init__(f"*{address:#x}", gdb.BP_HARDWARE_BREAKPOINT)
-        self.address, self.shows = address, shows
+        self.address, self.what, self.shows = address, what, shows
 
     def stop(self):
         try:
@@ -99,6 +99,10 @@ def fault(vector):
 
 def arrive():
     """After a breakpoint of `rw break ring3`: the IRETQ itself."""
+    if replay.is_backwards():
+        gdb.write("ring 3 is one step forward\n")
+        gdb.execute("x/i $rip")
+        return
     machine.step()
     if machine.register("cs") & 3 == 3:
         gdb.write("ring 3:\n")
@@ -116,6 +120,9 @@ class Arrive(Plain):
     kind = gdb.COMMAND_OBSCURE
 
     def act(self):
+        machine.need()
+        if machine.register("rip") not in iretqs(kernel.get()):
+            raise Failure("the processor is not at an IRETQ of the kernel's")
         arrive()
 
 
@@ -148,15 +155,18 @@ They are hardware breakpoints, seen and deleted as all others (info breakpoints,
         if why := machine.stands_still():
             raise Failure(f"{why} comes to no breakpoint")
         file = kernel.get()
+        typed = " ".join(words)
+        if any(isinstance(each, Moment) and each.what == typed for each in gdb.breakpoints()):
+            raise Failure(f"`{typed}` is set already (info breakpoints)")
         if what == "cr3":
             root = root_of(number(rest[0])) if rest else None
-            Moment(file.address("ringwalk_load_cr3"), load(root))
+            Moment(file.address("ringwalk_load_cr3"), typed, load(root))
         elif what == "iret":
             for address in iretqs(file):
-                Moment(address, frame)
+                Moment(address, typed, frame)
         elif what == "ring3":
             for address in iretqs(file):
-                Moment(address, to_ring3).commands = "silent\nrw arrive"
+                Moment(address, typed, to_ring3).commands = "silent\nrw arrive"
         else:
             vectors = USUAL
             if rest:
@@ -165,11 +175,18 @@ They are hardware breakpoints, seen and deleted as all others (info breakpoints,
                     raise Failure(f"{vector} is no exception; they are 0 to {len(EXCEPTIONS) - 1}")
                 vectors = (vector,)
             with machine.quietly():
-                made = [Moment(file.address("ringwalk_stubs") + 16 * vector, fault(vector)) for vector in vectors]
+                made = [Moment(file.address(kernel.ENTRIES) + 16 * vector, typed, fault(vector)) for vector in vectors]
             if len(made) == 1:
                 gdb.write(f"breakpoint {made[0].number} at the entry of {EXCEPTIONS[vectors[0]]}\n")
             else:
                 gdb.write(f"breakpoints {made[0].number} to {made[-1].number} at the entries of {len(made)} exceptions\n")
+
+    def complete(self, text, word):
+        typed = text.split()[: -1 if word else None]
+        if not typed:
+            return super().complete(text, word)
+        offered = processes.pids() if typed == ["cr3"] else map(str, USUAL) if typed == ["fault"] else ()
+        return [each for each in offered if each.startswith(word or "")]
 
 
 Arrive()

@@ -76,6 +76,8 @@ The kernel reads it when it runs, and not before its first prompt: follow it wit
     def invoke(self, argument, _from_tty):
         if LINE is None:
             raise gdb.GdbError("rw send: GDB does not have the serial line (cargo xtask gdb gives it one)")
+        if os.environ.get("RINGWALK_REPLAY"):
+            raise gdb.GdbError("rw send: a replay hears only what was typed when it was recorded")
         text = argument.encode() + b"\r"
         try:
             with LOCK:

@@ -34,8 +34,6 @@ def program():
 def run(line="", where=False):
     """Runs a line of the shell's, or asks which kernel it is and where; what it prints, and whether it went well."""
     machine.need()
-    if not machine.is_stopped():
-        raise Failure("the machine runs; stop it first (Ctrl-C)")
     asks = ["--where"] if where else ["-c", line]
     if path := machine.dump():
         # It needs nobody who reads it for it.

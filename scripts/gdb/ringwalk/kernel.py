@@ -17,7 +17,7 @@ import subprocess
 
 import gdb
 
-from . import console, forward, machine, replay, stepping
+from . import console, forward, machine, printers, replay, stepping
 from .elf import Broken, Elf
 from .prefix import Failure, Plain
 from .walk import is_mapped
@@ -29,6 +29,8 @@ SLOT = 1 << 39
 HEADER = 1024
 # What the kernel asks its bootloader for, as a symbol: `dynamic_range_start`.
 WISH = "ringwalk_wished_base"
+# The entry of vector 0, and of all others behind it.
+ENTRIES = "ringwalk_stubs"
 
 
 class Kernel:
@@ -73,7 +75,7 @@ class Kernel:
         gate = machine.read(idt, 16) if limit >= 15 and idt >= UPPER_HALF else None
         if gate is not None:
             low, _, middle, high = struct.unpack_from("<HIHI", gate)
-            yield (low | middle << 16 | high << 32) - self.symbols["ringwalk_stubs"]
+            yield (low | middle << 16 | high << 32) - self.symbols[ENTRIES]
         if machine.register("cr4") & 0x20:
             for slot in range(256):
                 yield UPPER_HALF + slot * SLOT
@@ -94,13 +96,25 @@ def get():
     return KERNEL
 
 
+def has_symbols(kernel):
+    """Whether GDB has them where the kernel is, and not dropped or put elsewhere by `symbol-file` or `file`."""
+    try:
+        said = gdb.execute(f"info address {ENTRIES}", to_string=True)
+    except gdb.error:
+        return False
+    return f"{kernel.address(ENTRIES):#x}" in said
+
+
 def load_symbols(kernel, base):
     """Tells GDB where the file's code is; breakpoints that were waiting for it are set now."""
-    if kernel.base == base:
+    if kernel.base == base and has_symbols(kernel):
         return
     kernel.base = base
     # Set while there was no program to take a language from, a breakpoint must still read `a::b` as Rust does.
     gdb.execute(f'symbol-file -o {base:#x} "{kernel.path}"', to_string=True)
+    # A type with functions is a namespace, too, and that is what GDB's Rust finds first, unless it has met the type.
+    for name in printers.NAMES_OF_BOTH:
+        gdb.execute(f"with language c++ -- whatis struct {name}", to_string=True)
 
 
 def wait(kernel):
@@ -206,6 +220,8 @@ def begin():
         if not machine.is_connected():
             place = os.environ.get("RINGWALK_GDB", "localhost:1234")
             try:
+                # Nobody there: GDB would try for 15 s, and then speak of a timeout.
+                gdb.execute("set tcp connect-timeout 3", to_string=True)
                 gdb.execute(f"target remote {place}", to_string=True)
             except gdb.error as why:
                 if place.startswith("|"):

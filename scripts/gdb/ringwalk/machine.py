@@ -13,6 +13,9 @@ from .prefix import Failure
 PAGE = 4096
 # How much of memory is searched at once.
 PIECE = 64 << 20
+# QEMU's q35: so much RAM is in one piece. Of more, what would be in the second 2 GiB is above 4 GiB.
+MOST_BELOW = 0xB000_0000
+HOLE = 2 << 30
 
 
 def is_connected():
@@ -21,16 +24,18 @@ def is_connected():
     return target is not None and target.type in ("remote", "extended-remote")
 
 
-def need():
-    """Refuses to go on without a machine."""
-    if not is_connected():
-        raise Failure("GDB is not connected to a machine (target remote localhost:1234)")
-
-
 def is_stopped():
     """Whether the machine stands still, so that it can be asked."""
     thread = gdb.selected_thread()
     return thread is not None and thread.is_valid() and thread.is_stopped()
+
+
+def need():
+    """Refuses to go on without a machine that stands still."""
+    if not is_connected():
+        raise Failure("GDB is not connected to a machine (target remote localhost:1234)")
+    if not is_stopped():
+        raise Failure("the machine runs; stop it first (Ctrl-C, or interrupt)")
 
 
 def stands_still():
@@ -115,6 +120,13 @@ def search(start, end, mark):
     return found
 
 
+def memory_end():
+    """Behind all RAM. What is read there by physical address QEMU makes up."""
+    # `base memory: 134217728`, and perhaps `plugged memory: 0`.
+    size = int(monitor("info memory_size_summary").split(":")[1].split()[0])
+    return size if size < MOST_BELOW else size + HOLE
+
+
 def packet(text):
     """A packet of GDB's protocol, sent as it is; the answer."""
     said = gdb.execute("maintenance packet " + text, to_string=True)
@@ -163,5 +175,7 @@ def physical():
 
 def read_physical(address, count):
     """Bytes at a physical address; `None` if there is no memory."""
+    if address + count > memory_end():
+        return None
     with physical():
         return read(address, count)

@@ -193,6 +193,10 @@ PRINTERS = (
 )
 
 
+# Of these GDB's Rust knows the namespace of their functions better than the type.
+NAMES_OF_BOTH = ("machine::entry::Entry", "machine::rights::Rights")
+
+
 def register():
     """Gives them to GDB, in place of those a script loaded before has given."""
     printers = gdb.printing.RegexpCollectionPrettyPrinter("ringwalk")

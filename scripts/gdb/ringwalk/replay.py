@@ -58,11 +58,22 @@ def go_to(count):
                 breakpoint.enabled = True
 
 
+def is_backwards():
+    """Whether GDB makes `reverse-stepi` of `stepi`: it was told so, or goes back right now."""
+    return "everse" in gdb.execute("show exec-direction", to_string=True)
+
+
+def backward():
+    """Keeps a replay from running past its beginning."""
+    need()
+    if now() <= FIRST:
+        raise Failure("this is the first instruction of the recording; stepi and continue go on")
+
+
 def forward():
     """Keeps a replay from running past its end."""
-    # GDB makes `reverse-stepi` of `stepi`.
-    if "everse" in gdb.execute("show exec-direction", to_string=True):
-        return
+    if is_backwards():
+        return backward()
     if now() >= last():
         raise Failure("this is the last instruction of the recording; reverse-stepi and reverse-continue go back")
     machine.monitor(f"replay_break {LIMIT or last()}")
@@ -82,6 +93,17 @@ class End(Plain):
         gdb.execute("frame")
 
 
+def tell(_event):
+    """Where GDB has stopped, if that is an end: QEMU calls it a signal."""
+    if not (machine.is_connected() and machine.is_stopped()):
+        return
+    count = now()
+    if count <= FIRST:
+        gdb.write("the first instruction of the recording\n")
+    elif count >= last():
+        gdb.write("the last instruction of the recording\n")
+
+
 def begin():
     """What a GDB session on a recording begins with: its end."""
     if last() is None:
@@ -95,6 +117,7 @@ def begin():
         if said:
             raise Failure(f"QEMU takes no snapshot of this replay: {said}")
     go_to(last())
+    gdb.events.stop.connect(tell)
     # What it has said is on its way through a socket.
     time.sleep(0.1)
     console.IS_SHOWN = False

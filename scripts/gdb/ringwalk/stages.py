@@ -45,6 +45,8 @@ A switch to the kernel's own thread does not lead to ring 3: it is passed, and t
         cr3 = file.address("ringwalk_load_cr3")
         stack = file.address("ringwalk_switch")
         iretq = file.address("ringwalk_iretq")
+        if why := machine.stands_still():
+            raise Failure(f"{why} cannot go on; only what looks works")
         if machine.register("rip") != cr3:
             self.reach(machine.run_to(cr3), "mov cr3")
         for _ in range(MOST):

@@ -41,9 +41,9 @@ def physical(address):
     return "0x" + "_".join(text[at : at + 4] for at in range(0, 12, 4))
 
 
-def word(at):
-    """A word of physical memory; only inside `machine.physical()`."""
-    data = machine.read(at, 8)
+def word(at, end):
+    """A word of physical memory, which ends at `end`; only inside `machine.physical()`."""
+    data = machine.read(at, 8) if at + 8 <= end else None
     if data is None:
         raise Failure(f"no memory at {physical(at)}")
     return struct.unpack("<Q", data)[0]
@@ -55,10 +55,11 @@ def walk(address, root=None):
     top = 4 if machine.register("cr4") & (1 << 12) else 3
     found = []
     table = root & ADDRESS
+    end = machine.memory_end()
     with machine.physical():
         for level in range(top, -1, -1):
             index = address >> (12 + 9 * level) & 511
-            entry = Entry(level, table + 8 * index, index, word(table + 8 * index))
+            entry = Entry(level, table + 8 * index, index, word(table + 8 * index, end))
             found.append(entry)
             if not entry.is_present() or entry.is_leaf():
                 break
@@ -83,12 +84,13 @@ def is_mapped(address):
 def physmap():
     """Where the kernel sees physical address 0, asked from the tables in use; `None` if nowhere."""
     root = machine.register("cr3") & ADDRESS
+    end = machine.memory_end()
     with machine.physical():
         for slot in range(256, 512):
             at, level = root + 8 * slot, 3
-            raw = word(at)
+            raw = word(at, end)
             while raw & PRESENT and level > 0 and not (level < 3 and raw & LARGE):
-                raw, level = word(raw & ADDRESS), level - 1
+                raw, level = word(raw & ADDRESS, end), level - 1
             # A frame is at least 4 KiB; where a large page begins, so does its frame number.
             if raw & PRESENT and raw & ADDRESS & ~0x1000 == 0:
                 return 0xFFFF_0000_0000_0000 | slot << 39

@@ -66,6 +66,8 @@ def value(at):
 
 def go_back(addresses):
     """Back to the instruction that stored last to one of these; false if that is before the beginning."""
+    if replay.now() <= replay.FIRST:
+        return False
     others = [each for each in gdb.breakpoints() if each.enabled]
     for each in others:
         each.enabled = False
