@@ -5,6 +5,7 @@
 //! exports (`exported`). Nothing is ever written.
 #![forbid(unsafe_code)]
 
+mod complete;
 mod conversation;
 #[cfg(test)]
 mod damage;

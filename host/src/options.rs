@@ -23,6 +23,8 @@ pub(crate) enum Options {
     Run { from: From, commands: Vec<String> },
     /// To say which kernel it is, and where.
     Where(From),
+    /// To say what may stand where a line ends.
+    Complete { from: From, line: String },
     /// To be the GDB stub of a dump.
     Stub(PathBuf),
 }
@@ -38,6 +40,7 @@ usage: cargo xtask rw --core FILE [-c COMMAND]...
   --stub           be a GDB stub on standard input and output:
                    gdb -ex 'target remote | cargo xtask rw --core FILE --stub'
   --where          only the kernel's build, and where its image begins
+  --complete LINE  only the words that could stand where this line ends
   --conversation   what GDB's side of this program uses
 
 Commands that only look work as in the kernel's shell: walk, map, diff, check, ps, stacks, frame,
@@ -49,13 +52,14 @@ that is to be popped next.
 pub(crate) fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Options> {
     let mut from = None;
     let mut commands = Vec::new();
-    let (mut is_stub, mut is_where) = (false, false);
+    let (mut is_stub, mut is_where, mut line) = (false, false, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("core") => from = Some(From::Dump(parser.value()?.into())),
             Long("conversation") => from = Some(From::Conversation),
             Long("stub") => is_stub = true,
             Long("where") => is_where = true,
+            Long("complete") => line = Some(parser.value()?.string()?),
             Short('c') => commands.push(parser.value()?.string()?),
             Long("help") | Short('h') => return Ok(Options::Help),
             Value(value) => bail!(
@@ -66,8 +70,12 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Options> {
         }
     }
     let from = from.context("which kernel? --core FILE names a dump of its memory")?;
-    if !commands.is_empty() && (is_stub || is_where) {
-        bail!("--stub and --where take no commands");
+    let others = usize::from(is_stub) + usize::from(is_where) + usize::from(line.is_some());
+    if others + usize::from(!commands.is_empty()) > 1 {
+        bail!("one of -c, --stub, --where and --complete at a time");
+    }
+    if let Some(line) = line {
+        return Ok(Options::Complete { from, line });
     }
     match (is_stub, from) {
         (true, From::Dump(path)) => Ok(Options::Stub(path)),

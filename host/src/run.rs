@@ -4,6 +4,7 @@ use std::io::{BufRead as _, Write as _};
 
 use shell::framing::Line;
 
+use crate::complete;
 use crate::conversation::Conversation;
 use crate::dump::Dump;
 use crate::find;
@@ -31,6 +32,22 @@ pub(crate) fn run(options: Options) -> anyhow::Result<bool> {
                 out(&whereabouts(Box::new(Conversation::new()))?);
                 Ok(true)
             }));
+        }
+        Options::Complete { from, line } => {
+            return match from {
+                From::Dump(path) => {
+                    for word in complete::words(Box::new(Dump::open(&path)?), &line) {
+                        println!("{word}");
+                    }
+                    Ok(true)
+                }
+                From::Conversation => Ok(answer(|out| {
+                    for word in complete::words(Box::new(Conversation::new()), &line) {
+                        out(&word);
+                    }
+                    Ok(true)
+                })),
+            };
         }
         Options::Stub(path) => {
             let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());

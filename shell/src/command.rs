@@ -115,6 +115,10 @@ pub(crate) enum ArgKind {
     Root(&'static [&'static str]),
     /// One of these words.
     Words(&'static [&'static str]),
+    /// A process that is alive.
+    Process,
+    /// A process behind one of the first words, and as [`ArgKind::Root`] of the second elsewhere.
+    ProcessBehind(&'static [&'static str], &'static [&'static str]),
     /// The name of a command.
     Command,
     /// The name of a program.

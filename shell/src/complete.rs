@@ -1,4 +1,6 @@
-//! What Tab can offer, worked out from the line and, for programs, from the target.
+//! What Tab can offer, worked out from the line and, for programs, processes and snapshots, from the target.
+
+use core::fmt::Write;
 
 use crate::command::{ArgKind, Synopsis};
 use crate::commands::{self, COMMANDS};
@@ -6,6 +8,7 @@ use crate::grammar::line::first_command;
 use crate::grammar::pipe::split;
 use crate::grammar::word::Word;
 use crate::pipe::{FILTERS, FilterHelp};
+use crate::process::Pids;
 use crate::{Target, registers};
 
 /// The roots that have names.
@@ -28,8 +31,20 @@ enum Offers {
     Filters,
     Registers,
     Programs,
+    Processes,
     Words(&'static [&'static str]),
     RootsAnd(&'static [&'static str]),
+}
+
+/// Calls `each` with every word that could stand where a line ends; what of it is there already.
+pub fn completions<'a>(
+    line: &'a str,
+    target: &mut dyn Target,
+    each: &mut dyn FnMut(&str),
+) -> &'a str {
+    let completion = Completion::of(line);
+    completion.each(target, each);
+    completion.typed()
 }
 
 impl<'a> Completion<'a> {
@@ -71,15 +86,23 @@ impl<'a> Completion<'a> {
             return Completion::new("", Offers::Nothing, None);
         };
         let mut position = 0_usize;
+        let mut before = "";
         loop {
             rest = rest.trim_start();
             let kind = command.args.get(position).or(command.args.last());
-            let kind = kind.copied().unwrap_or(ArgKind::Any);
+            let kind = match kind.copied().unwrap_or(ArgKind::Any) {
+                ArgKind::ProcessBehind(words, _) if words.contains(&before) => ArgKind::Process,
+                ArgKind::ProcessBehind(_, words) => ArgKind::Root(words),
+                kind => kind,
+            };
             if kind == ArgKind::Line && nesting > 0 {
                 return Completion::of_command(rest, nesting - 1);
             }
             match Word::first(rest) {
-                Some((_, after)) if !after.is_empty() => rest = after,
+                Some((word, after)) if !after.is_empty() => {
+                    before = word.0;
+                    rest = after;
+                }
                 _ => return Completion::of_argument(rest, kind, Some(command.synopsis())),
             }
             position = position.saturating_add(1);
@@ -98,7 +121,8 @@ impl<'a> Completion<'a> {
         }
         let offers = match kind {
             ArgKind::Any | ArgKind::Line => Offers::Nothing,
-            ArgKind::Root(words) => Offers::RootsAnd(words),
+            ArgKind::Root(words) | ArgKind::ProcessBehind(_, words) => Offers::RootsAnd(words),
+            ArgKind::Process => Offers::Processes,
             ArgKind::Words(words) => Offers::Words(words),
             ArgKind::Command => Offers::Commands,
             ArgKind::Program => Offers::Programs,
@@ -159,7 +183,9 @@ impl<'a> Completion<'a> {
                         }
                     }
                 }
+                alive(target, &mut |pid| all(&[pid]));
             }
+            Offers::Processes => alive(target, &mut |pid| all(&[pid])),
             Offers::Commands => COMMANDS.iter().for_each(|command| all(&[command.name])),
             Offers::Filters => FILTERS.iter().for_each(|filter| all(&[filter.name])),
             Offers::Registers => registers::each_name(self.typed, each),
@@ -169,5 +195,58 @@ impl<'a> Completion<'a> {
     /// The name and the arguments of the command or filter whose argument is being typed.
     pub(crate) fn usage(&self) -> Option<Synopsis> {
         self.synopsis
+    }
+}
+
+/// Calls `each` with the pid of every process that is alive.
+fn alive(target: &mut dyn Target, each: &mut dyn FnMut(&str)) {
+    let Ok(mut pids) = Pids::all(target) else {
+        return;
+    };
+    while let Some(info) = pids.next(target) {
+        let mut text = heapless::String::<LONGEST>::new();
+        if info.state.exit().is_none() && write!(text, "{}", info.pid).is_ok() {
+            each(&text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+    use std::vec::Vec;
+
+    use super::completions;
+    use crate::Processes as _;
+    use crate::testing::Machine;
+
+    #[test]
+    fn what_takes_a_process_offers_those_that_are_alive_and_nothing_else() {
+        let mut machine = Machine::full();
+        for _ in 0..3 {
+            machine.processes().child("spinner", &[], 0);
+        }
+        machine.processes().kill(2).expect("it is alive");
+        let mut offered = |line: &str| {
+            let mut all = Vec::<String>::new();
+            let typed = completions(line, &mut machine, &mut |word| all.push(word.into()));
+            assert!(line.ends_with(typed), "{line}");
+            all
+        };
+        for line in [
+            "check switch ",
+            "check iret ",
+            "in ",
+            "kill ",
+            "in 1 switch ",
+        ] {
+            assert_eq!(offered(line), ["1", "3"], "{line}");
+        }
+        assert_eq!(offered("check switch 3"), ["3"]);
+        assert_eq!(offered("walk 0 "), ["cr3", "master", "1", "3"]);
+        let parts = offered("check ");
+        assert!(parts.contains(&"kernel-half".into()) && !parts.contains(&"cr3".into()));
+        let roots = offered("check wx ");
+        assert!(roots.contains(&"master".into()) && roots.contains(&"3".into()));
     }
 }

@@ -75,6 +75,7 @@ pub use abilities::{
     UndoError, WatchKind, Watched, Went, is_like,
 };
 pub use backtrace::{Backtrace, Call, Images};
+pub use complete::completions;
 pub use decoder::Decoder;
 use error::Error;
 pub use report::report;

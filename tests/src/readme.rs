@@ -1,6 +1,6 @@
-//! The session in the README, read from the page and held against the kernel.
+//! The sessions in the README and on other pages, read from the page and held against the kernel.
 //!
-//! The page shows real addresses, which change with every build; so numbers are compared by
+//! A page shows real addresses, which change with every build; so numbers are compared by
 //! their shape: each run of hex digits in an address, an entry or a count stands for any other.
 
 use std::fmt::Write as _;
@@ -10,13 +10,32 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::transcript::Answers;
 
-const FENCE: &str = "```text ringwalk";
-const PROMPT: &str = "ringwalk> ";
+/// A session on a page: a block between fences.
+#[derive(Clone, Copy)]
+pub struct Session {
+    /// The page, from the project's folder.
+    pub page: &'static str,
+    /// What the block begins with, and no other of the page.
+    pub fence: &'static str,
+    /// What is before each line typed.
+    pub prompt: &'static str,
+}
 
-/// Where the page is.
-#[must_use]
-pub fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")
+/// The one in the README.
+pub const README: Session = Session {
+    page: "README.md",
+    fence: "```text ringwalk",
+    prompt: "ringwalk> ",
+};
+
+impl Session {
+    /// Where the page is.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(self.page)
+    }
 }
 
 /// A line typed and the lines that came back.
@@ -26,17 +45,19 @@ struct Exchange {
 }
 
 /// Splits the page into what is before the session, the session, and what is behind it.
-fn split(page: &str) -> Result<(&str, Vec<Exchange>, &str)> {
+fn split<'a>(page: &'a str, session: &Session) -> Result<(&'a str, Vec<Exchange>, &'a str)> {
+    let Session { fence, prompt, .. } = session;
+    let line = format!("{fence}\n");
     let start = page
-        .find(FENCE)
-        .with_context(|| format!("no block that begins {FENCE}"))?
-        + FENCE.len();
+        .find(&line)
+        .with_context(|| format!("no block that begins {fence}"))?
+        + fence.len();
     let (before, rest) = page.split_at(start);
     let end = rest.find("\n```").context("the block has no end")?;
     let (session, after) = rest.split_at(end);
     let mut exchanges: Vec<Exchange> = Vec::new();
     for line in session.lines().skip(1) {
-        match (line.strip_prefix(PROMPT), exchanges.last_mut()) {
+        match (line.strip_prefix(prompt), exchanges.last_mut()) {
             (Some(typed), _) => exchanges.push(Exchange {
                 typed: typed.to_owned(),
                 shown: Vec::new(),
@@ -51,14 +72,17 @@ fn split(page: &str) -> Result<(&str, Vec<Exchange>, &str)> {
     Ok((before, exchanges, after))
 }
 
-/// Replays the session. With `bless`, writes what came back into the page.
+/// Replays a session. With `bless`, writes what came back into the page.
 ///
 /// # Errors
 ///
 /// The lines whose shape differs.
-pub fn replay(answers: &mut dyn Answers, bless: bool) -> Result<()> {
-    let page = std::fs::read_to_string(path())?;
-    let (before, exchanges, after) = split(&page)?;
+pub fn replay(session: Session, answers: &mut dyn Answers, bless: bool) -> Result<()> {
+    let Session {
+        page: name, prompt, ..
+    } = session;
+    let page = std::fs::read_to_string(session.path())?;
+    let (before, exchanges, after) = split(&page, &session)?;
     let mut blessed = before.to_owned();
     let mut differences = String::new();
     for Exchange { typed, shown } in &exchanges {
@@ -67,7 +91,7 @@ pub fn replay(answers: &mut dyn Answers, bless: bool) -> Result<()> {
             .into_iter()
             .map(|line| line.strip_prefix("! ").map_or(line.clone(), str::to_owned))
             .collect();
-        write!(blessed, "\n{PROMPT}{typed}")?;
+        write!(blessed, "\n{prompt}{typed}")?;
         for line in &came {
             write!(blessed, "\n{line}")?;
         }
@@ -79,16 +103,30 @@ pub fn replay(answers: &mut dyn Answers, bless: bool) -> Result<()> {
         if !same {
             writeln!(
                 differences,
-                "{PROMPT}{typed}\n  the page: {shown:#?}\n  came: {came:#?}"
+                "{prompt}{typed}\n  the page: {shown:#?}\n  came: {came:#?}"
             )?;
         }
     }
     if bless {
-        std::fs::write(path(), blessed + after)?;
+        std::fs::write(session.path(), blessed + after)?;
     } else if !differences.is_empty() {
-        bail!("README.md\n{differences}");
+        bail!("{name}\n{differences}");
     }
     Ok(())
+}
+
+/// What is typed in a session.
+///
+/// # Errors
+///
+/// There is no such block.
+pub fn typed(session: Session) -> Result<Vec<String>> {
+    let page = std::fs::read_to_string(session.path())?;
+    let (_, exchanges, _) = split(&page, &session)?;
+    Ok(exchanges
+        .into_iter()
+        .map(|exchange| exchange.typed)
+        .collect())
 }
 
 /// The line with every number replaced by `#`, and runs of blanks by one.
@@ -113,7 +151,15 @@ fn word_shape(word: &str) -> String {
         return word.replacen(bare, "#", 1);
     }
     let mut shape = String::new();
-    for character in word.chars() {
+    let mut rest = word;
+    while let Some(character) = rest.chars().next() {
+        // `(frame=0xffff_c900_0000_1f50)`
+        if let Some(digits) = rest.strip_prefix("0x") {
+            rest = digits.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == '_');
+            shape.push('#');
+            continue;
+        }
+        rest = rest.get(character.len_utf8()..).unwrap_or_default();
         match character {
             '0'..='9' if shape.ends_with('#') => {}
             '0'..='9' => shape.push('#'),
@@ -138,6 +184,10 @@ mod tests {
             "# #K -r-- WB #x#K"
         );
         assert_eq!(shape("rip 0xda15, in f"), "rip #, in f");
+        assert_eq!(
+            shape("(frame=0xffff_c9ab) at a.rs:49"),
+            "(frame=#) at a.rs:#"
+        );
         assert_ne!(shape("-r-x"), shape("-rw-"));
         assert_ne!(shape("absent"), shape("table"));
         // Words of hex letters alone are words.

@@ -8,17 +8,22 @@ use super::Outside;
 /// REX.W IRET.
 const IRETQ: [u8; 2] = [0x48, 0xcf];
 
+/// A line that begins with `iret` or `switch`, which stand for checks, as the shell takes it.
+pub(crate) fn as_check(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let name = line.split(' ').next();
+    matches!(name, Some("iret" | "switch")).then(|| format!("check {line}"))
+}
+
 impl Outside {
-    /// A line as the shell takes it: `iret` and `switch` stand for checks.
+    /// A line as the shell takes it.
     pub(crate) fn in_full(&mut self, line: &str) -> anyhow::Result<String> {
-        let trimmed = line.trim();
-        let (word, rest) = trimmed.split_once(' ').unwrap_or((trimmed, ""));
-        Ok(match word {
-            "switch" => format!("check switch {rest}"),
-            "iret" if !rest.trim().is_empty() => format!("check iret {rest}"),
-            "iret" => self.next_iret()?,
-            _ => line.to_owned(),
-        })
+        // Without a frame or a process, which one is meant is known better here than in the shell.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["iret"] | ["check", "iret"] => self.next_iret(),
+            _ => Ok(as_check(line).unwrap_or_else(|| line.to_owned())),
+        }
     }
 
     fn next_iret(&mut self) -> anyhow::Result<String> {
@@ -46,9 +51,10 @@ impl Outside {
                 "check iret {rip:#x} {cs:#x} {rflags:#x} {rsp:#x} {ss:#x}"
             ));
         }
+        // The kernel leaves by the frame at the top of its stack; one that is stopped will go on with its registers.
+        let is_on_its_way = now.cs & 3 == 0 || self.stop.is_stopped != 0;
         match self.current() {
-            // The kernel leaves by the frame at the top of its stack.
-            Some(pid) if pid != 0 && now.cs & 3 == 0 => Ok(format!("check iret {pid}")),
+            Some(pid) if pid != 0 && is_on_its_way => Ok(format!("check iret {pid}")),
             _ => bail!(
                 "no frame is about to be popped: the processor is at {}, not at an IRETQ, and not \
                  in the kernel on behalf of a process; name a process: `rw iret PID`",

@@ -21,6 +21,8 @@ use shell::{
     SnapshotInfo, SnapshotName, Snapshots, Sources, Stacks, Subject, Switches, Symbols, Target,
 };
 
+pub(crate) use iret::as_check;
+
 use crate::find::{self, Found};
 use crate::memory::{Memory, Ranges};
 use sources::Checkout;

@@ -183,10 +183,10 @@ They are hardware breakpoints, seen and deleted as all others (info breakpoints,
 
     def complete(self, text, word):
         typed = text.split()[: -1 if word else None]
-        if not typed:
-            return super().complete(text, word)
-        offered = processes.pids() if typed == ["cr3"] else map(str, USUAL) if typed == ["fault"] else ()
-        return [each for each in offered if each.startswith(word or "")]
+        behind = {"cr3": processes.pids, "fault": lambda: map(str, USUAL)}
+        if len(typed) == 1 and typed[0] in behind:
+            return [each for each in behind[typed[0]]() if each.startswith(word or "")]
+        return super().complete(text, word)
 
 
 Arrive()

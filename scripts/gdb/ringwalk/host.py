@@ -31,10 +31,11 @@ def program():
     return [path, "rw"]
 
 
-def run(line="", where=False):
-    """Runs a line of the shell's, or asks which kernel it is and where; what it prints, and whether it went well."""
+def run(line="", ask="-c"):
+    """Runs a line of the shell's, or asks which words could follow it (`--complete`) or which kernel it is and where
+    (`--where`); what it prints, and whether it went well."""
     machine.need()
-    asks = ["--where"] if where else ["-c", line]
+    asks = [ask] if ask == "--where" else [ask, line]
     if path := machine.dump():
         # It needs nobody who reads it for it.
         done = subprocess.run([*program(), "--core", path, *asks], stdin=subprocess.DEVNULL, capture_output=True, text=True)

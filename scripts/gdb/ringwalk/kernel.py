@@ -162,7 +162,7 @@ def search(kernel):
     is_stuck = bool(machine.stands_still()) or bool(machine.register("cr0") & 1 << 31) and is_lost()
     if not is_stuck and machine.table("IDT")[0] < UPPER_HALF:
         return None
-    shown, is_well = host.run(where=True)
+    shown, is_well = host.run(ask="--where")
     if not is_well:
         if is_stuck:
             raise Failure(f"CR3 leads to no kernel, and {shown[-1].removeprefix('rw: ')}" if shown else "there is no kernel in memory")

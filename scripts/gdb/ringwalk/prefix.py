@@ -60,9 +60,10 @@ class Command(gdb.Command):
         """Does it."""
         raise NotImplementedError
 
-    def complete(self, _text, word):
-        """The words that may come next; `words` unless a command knows better."""
-        return [each for each in self.words if each.startswith(word or "")]
+    def complete(self, text, word):
+        """The words that may come next; for the first `words`, unless a command knows better."""
+        is_first = not text.strip() or text.strip() == word
+        return [each for each in self.words if is_first and each.startswith(word or "")]
 
 
 class Plain(Command):

@@ -69,8 +69,9 @@ Without an argument it says whose are loaded."""
             load(name)
             gdb.write(f"symbols of {name} (pid {pid})\n")
 
-    def complete(self, _text, word):
-        return [each for each in [*processes.pids(), "none"] if each.startswith(word or "")]
+    def complete(self, text, word):
+        self.words = (*processes.pids(), "none")
+        return super().complete(text, word)
 
 
 Symbols()

@@ -116,6 +116,9 @@ def begin():
         said = machine.monitor("savevm kernel").strip() or machine.monitor("singlestep on").strip()
         if said:
             raise Failure(f"QEMU takes no snapshot of this replay: {said}")
+        # What goes back without an end of its own would go on to power-on, and be stuck there.
+        stop = gdb.Breakpoint(f"*{machine.register('rip'):#x}", gdb.BP_HARDWARE_BREAKPOINT, internal=True)
+        stop.silent = True
     go_to(last())
     gdb.events.stop.connect(tell)
     # What it has said is on its way through a socket.

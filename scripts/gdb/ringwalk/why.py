@@ -68,7 +68,8 @@ def go_back(addresses):
     """Back to the instruction that stored last to one of these; false if that is before the beginning."""
     if replay.now() <= replay.FIRST:
         return False
-    others = [each for each in gdb.breakpoints() if each.enabled]
+    # Not the internal one that may be at the beginning.
+    others = [each for each in gdb.breakpoints() if each.enabled and each.number > 0]
     for each in others:
         each.enabled = False
     mine = []
@@ -162,6 +163,12 @@ In a replay only. It stops before the instruction that writes; `bt` says who cal
             self.word(number(words[0]) & ~7)
         elif words:
             raise Failure("entry VA [LEVEL], VA, or phys PA")
+
+    def complete(self, text, word):
+        typed = text.split()[: -1 if word else None]
+        if len(typed) == 2 and typed[0] == "entry":
+            return [each for each in map(str.lower, LEVELS) if each.startswith(word or "")]
+        return super().complete(text, word)
 
     def entry(self, address, level):
         """The entry that decides about an address."""

@@ -6,7 +6,7 @@ use machine::{PhysAddr, Registers};
 use unwinder::Walk;
 
 use crate::backtrace::{Entry, Images};
-use crate::command::{Args, Command, Context, Group};
+use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::names::is_upper;
 use crate::process::{self, Named, Pids};
 use crate::record::{Row, flag, hex, number, text};
@@ -23,7 +23,7 @@ pub(super) const COMMAND: Command = Command {
         ("bt 3", "a process that does not run"),
         ("bt all", "every thread"),
     ],
-    args: &[],
+    args: &[ArgKind::Process],
     rows: &[
         Row {
             name: "thread",

@@ -18,7 +18,7 @@ pub(super) const COMMAND: Command = Command {
         ("in 3 'regs; map lower'", "all about it"),
     ],
     rows: &[],
-    args: &[ArgKind::Any, ArgKind::Line],
+    args: &[ArgKind::Process, ArgKind::Line],
     run,
 };
 

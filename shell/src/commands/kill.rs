@@ -3,7 +3,7 @@
 use core::fmt::Write;
 
 use crate::Error;
-use crate::command::{Args, Command, Context, Group};
+use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::process::{Named, alive};
 use crate::record::{Row, number, text};
 use crate::stop::STOP;
@@ -29,7 +29,7 @@ pub(super) const COMMAND: Command = Command {
         },
         STOP,
     ],
-    args: &[],
+    args: &[ArgKind::Process],
     run,
 };
 

@@ -6,7 +6,7 @@ use heapless::String;
 use machine::{Registers, Selector, VirtAddr, bits};
 
 use crate::Error;
-use crate::command::{Args, Command, Context, Group};
+use crate::command::{ArgKind, Args, Command, Context, Group};
 use crate::record::{Row, hex, text};
 
 pub(super) const COMMAND: Command = Command {
@@ -30,7 +30,7 @@ pub(super) const COMMAND: Command = Command {
             text("region", "of RIP, the name of the region").or_null(),
         ],
     }],
-    args: &[],
+    args: &[ArgKind::Process],
     run,
 };
 

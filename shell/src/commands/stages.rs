@@ -27,7 +27,7 @@ pub(super) const SWITCH: Command = Command {
         "how does it get back into ring 3?",
     )],
     args: &[
-        ArgKind::Any,
+        ArgKind::Process,
         ArgKind::Words(&["--step", "--stop-at"]),
         ArgKind::Words(Stage::NAMES),
     ],

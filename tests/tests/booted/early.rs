@@ -32,7 +32,7 @@ pub(crate) fn disks(
 }
 
 /// The same with a ramdisk that plants a fault at a stage of boot.
-fn planted(built: &Built, stage: &str, folder: &Scratch) -> Result<Images> {
+pub(crate) fn planted(built: &Built, stage: &str, folder: &Scratch) -> Result<Images> {
     disks(built, folder, |archive| {
         let archive = std::fs::read(archive)?;
         let archive = ramdisk::with(&archive, "boot/fault", stage.as_bytes())?;

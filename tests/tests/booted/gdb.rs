@@ -12,6 +12,7 @@ use xtask::recording;
 use xtask::scratch::Scratch;
 use xtask::signals;
 
+use crate::early;
 use crate::machines::After;
 
 /// How long a session may take, and the longest part of it is a boot by UEFI.
@@ -349,6 +350,71 @@ pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<Aft
     Ok(After::Dead)
 }
 
+/// In a boot that a fault ended too early for a shell, recorded from power-on: from the end back to the fault,
+/// from there to where the kernel begins, and no further.
+const BACK_IN_A_BOOT: &str = r#"
+python
+from ringwalk import machine, replay
+print("at the end", replay.now() == replay.last())
+at = machine.register("rip")
+gdb.execute("reverse-stepi")
+back = machine.register("rip")
+gdb.execute("stepi")
+print("there and back", back != at and machine.register("rip") == at)
+end
+break kernel::crash::in_boot
+reverse-continue
+echo [fault]\n
+bt
+delete
+reverse-continue
+echo [begin]\n
+python
+print("in the kernel", machine.register("rip") >> 47 == 0x1ffff)
+try:
+    gdb.execute("reverse-stepi")
+except gdb.error as why:
+    print(why)
+end
+kill
+"#;
+
+pub(crate) fn back_in_a_boot(built: &Built) -> Result<()> {
+    let folder = Scratch::new("boot")?;
+    let images = early::planted(built, "stacks", &folder)?;
+    let mut options = built.options(Firmware::Bios);
+    options.image = images.bios;
+    let place = folder.path().join("it");
+    let begin = recording::Begin::PowerOn;
+    let made = recording::make_in(&place, &built.kernel.whole, &options, begin, &[], false)?;
+    ensure!(
+        made.end.contains("the boot ended before its prompt"),
+        "{}",
+        made.end
+    );
+    let recording = recording::Recording::open(&place)?;
+    let words = recording.replaying();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let qemu = Background::start(&recording.options(), &words, Scratch::new("replay")?)?;
+    let stub = qemu.stub().display().to_string();
+    let gdb = &built.ready.tools.gdb;
+    let mut command = gdb::debugger(&built.project, gdb, &recording.kernel(), &stub);
+    command.env("RINGWALK_REPLAY", recording.last.to_string());
+    command.env("RINGWALK_REPLAY_BEGIN", recording.begin());
+    let said = session(command, BACK_IN_A_BOOT)?;
+    for wanted in [
+        "at the end True",
+        "there and back True",
+        "[fault]\n#0  kernel::crash::in_boot",
+        "kernel::boot::first_half",
+        "the first instruction of the recording\n[begin]\nin the kernel True",
+        "this is the first instruction of the recording; stepi and continue go on",
+    ] {
+        ensure!(said.contains(wanted), "no {wanted:?} in\n{said}");
+    }
+    Ok(())
+}
+
 /// The number of the only line that holds this text.
 fn line_of(built: &Built, file: &str, text: &str) -> Result<usize> {
     let source = std::fs::read_to_string(built.project.root().join(file))?;
@@ -366,7 +432,7 @@ fn line_of(built: &Built, file: &str, text: &str) -> Result<usize> {
 }
 
 /// Runs GDB in batch mode with a script after ours; everything it said.
-fn session(mut command: Command, script: &str) -> Result<String> {
+pub(crate) fn session(mut command: Command, script: &str) -> Result<String> {
     let folder = Scratch::new("session")?;
     let file = folder.path().join("script.gdb");
     let output = folder.path().join("output");

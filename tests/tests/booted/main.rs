@@ -22,6 +22,7 @@ mod machines;
 mod named;
 mod oracle;
 mod outside;
+mod pages;
 mod picture;
 mod plants;
 mod reports;
@@ -30,6 +31,7 @@ mod rough;
 mod sources;
 mod stops;
 mod stubs;
+mod values;
 mod ways_in;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -134,20 +136,14 @@ fn main() -> Result<()> {
                 shared.with(|guest| transcript::replay(&file, &mut Framed(guest), bless))
             }));
         }
-        // The scripts are the same whoever booted.
-        if firmware == Firmware::Bios {
-            let shared = Arc::clone(&shared);
-            trials.push(trial(
-                "bios::no_word_brings_a_traceback".to_owned(),
-                move || shared.with(dead::no_traceback),
-            ));
-        }
         // The page was written with UEFI.
         if firmware == Firmware::Uefi {
             let shared = Arc::clone(&shared);
             trials.push(trial(
                 "uefi::the_session_in_the_readme".to_owned(),
-                move || shared.with(|guest| readme::replay(&mut Framed(guest), bless)),
+                move || {
+                    shared.with(|guest| readme::replay(readme::README, &mut Framed(guest), bless))
+                },
             ));
         }
         type Test = fn(&mut Guest) -> Result<()>;
@@ -177,7 +173,9 @@ fn main() -> Result<()> {
                 outside::answers_are_the_shells,
             ),
             ("gdb_knows_our_types", outside::gdb_knows_our_types),
+            ("gdb_shows_values_of_a_running_kernel", values::are_shown),
             ("a_cr3_that_leads_nowhere", dead::garbage_cr3),
+            ("no_word_brings_a_traceback", dead::no_traceback),
             ("guard_pages_are_unmapped", oracle::guard_pages_are_unmapped),
             (
                 "no_fault_is_lost_from_the_count",
@@ -356,6 +354,13 @@ fn main() -> Result<()> {
             }));
         }
     }
+    // The pages were written with BIOS.
+    for (name, test) in pages::TESTS {
+        let built = Arc::clone(&built);
+        trials.push(own(format!("bios::{name}"), move || {
+            test(&built, Firmware::Bios, bless)
+        }));
+    }
     // The stubs are the same whoever booted them, and so are the names.
     let on_bios = [
         (
@@ -392,7 +397,8 @@ fn main() -> Result<()> {
         machines::no_screen(&uefi)
     }));
     type Disks = fn(&Built) -> Result<()>;
-    let with_disks: [(&str, Disks); 3] = [
+    let with_disks: [(&str, Disks); 4] = [
+        ("gdb_goes_back_in_a_boot_that_failed", gdb::back_in_a_boot),
         ("sources_that_were_built_in_are_listed", sources::are_listed),
         ("a_fault_too_early_in_boot", early::too_early),
         ("a_fault_later_in_boot", early::in_the_second_half),

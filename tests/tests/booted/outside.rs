@@ -19,7 +19,7 @@ use xtask::project::Project;
 use crate::ring3::{background, end_all, ok};
 
 /// What is asked in all three ways; `{a}` and `{b}` are processes that wait for input.
-const LINES: [&str; 29] = [
+const LINES: &[&str] = &[
     "ps",
     "walk 0x401000 {a}",
     "walk 0x7fffffffe000 {b}",
@@ -49,6 +49,28 @@ const LINES: [&str; 29] = [
     "sym kernel::fault::trap",
     "in {a} x/16g 0x401000",
     "in {a} dis",
+    "x/4g 0x401000 root={a}",
+    "can w user 0x401000 {a}",
+    "snap",
+    "gdt",
+    "idt",
+    "idt 14",
+    "tss",
+];
+
+/// What is asked while the world is stopped before an IRETQ: what is said of the processor then is the same, too.
+const STOPPED: &[&str] = &[
+    "ps",
+    "walk $rip",
+    "walk $rsp cr3",
+    "regs",
+    "cr",
+    "check iret",
+    "x/5g $rsp",
+    "dis $rip 4",
+    "whatis $rsp",
+    "can x kernel $rip",
+    "check all",
 ];
 
 /// A line between answers: no command prints it.
@@ -75,21 +97,42 @@ pub(crate) fn answers_are_the_shells(guest: &mut Guest) -> Result<()> {
 
     // The shell shows the world where its own debugger has stopped it, and so do the others.
     ok(guest, "spawn hello --stop-at Iretq")?;
-    let lines = [
-        "ps",
-        "walk $rip",
-        "walk $rsp cr3",
-        "regs | head 8",
-        "check all",
-    ];
-    compare(guest, &lines.map(str::to_owned)).context("while the world is stopped")?;
+    let stopped: Vec<String> = STOPPED.iter().map(|line| (*line).to_owned()).collect();
+    compare(guest, &stopped).context("while the world is stopped")?;
+    none_is_left_out(guest, &[lines, stopped].concat())?;
     ok(guest, "abort")?;
 
     ok(guest, "snap drop before")?;
     end_all(guest)
 }
 
-fn compare(guest: &mut Guest, lines: &[String]) -> Result<()> {
+/// Every command of GDB's that is the shell's is among those lines.
+fn none_is_left_out(guest: &mut Guest, lines: &[String]) -> Result<()> {
+    guest.qmp("stop", json!({}))?;
+    let names = batch(
+        guest,
+        &["python print(*ringwalk.looks.NAMES, *ringwalk.looks.OTHERS)".to_owned()],
+    );
+    guest.qmp("cont", json!({}))?;
+    let (names, errors) = names?;
+    let names = names.concat().join(" ");
+    ensure!(names.split_whitespace().count() > 20, "{names} {errors}");
+    // `list` is held against the shell where the shell has sources (`sources::are_listed`).
+    for name in names.split_whitespace().filter(|name| *name != "list") {
+        let is_it = |line: &String| {
+            let rest = line.strip_prefix(&format!("rw {name}"));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '/']))
+        };
+        ensure!(
+            for_gdb(lines).iter().any(is_it),
+            "rw {name} is held against nothing"
+        );
+    }
+    Ok(())
+}
+
+/// The answers to these lines, from a kernel that stands still: the shell's, in GDB, in a dump, and in GDB on a dump.
+pub(crate) fn compare(guest: &mut Guest, lines: &[String]) -> Result<()> {
     let mut wanted = Vec::new();
     for line in lines {
         wanted.push(ok(guest, line)?);

@@ -119,7 +119,10 @@ pub(super) const COMMAND: Command = Command {
         check_switch::NEED,
         check_switch::COURSE,
     ],
-    args: &[ArgKind::Words(WORDS), ArgKind::Root(WORDS)],
+    args: &[
+        ArgKind::Words(WORDS),
+        ArgKind::ProcessBehind(&["iret", "switch"], WORDS),
+    ],
     run,
 };
 
