@@ -7,6 +7,7 @@ use xtask::ramdisk;
 use xtask::scratch::Scratch;
 
 use crate::early::disks;
+use crate::outside;
 use crate::ring3::ok;
 
 /// Of the kernel's code and a program's, in a kernel that has died.
@@ -28,6 +29,9 @@ pub(crate) fn are_listed(built: &Built) -> Result<()> {
         lines.iter().any(|line| line.contains(" fn main(")),
         "{lines:?}"
     );
+    // From outside those that were built in are shown, too, and not those of the checkout.
+    let asked = ["list kernel::boot::shell 3", "list shell/src/run.rs:40 5"];
+    outside::compare(&mut guest, &asked.map(str::to_owned))?;
     let (report, _) = guest.crash("crash null")?;
     let (path, line) = place(&report)?;
     let lines = ok(&mut guest, "list")?;
