@@ -8,7 +8,7 @@ use core::fmt;
 use machine::VirtAddr;
 use shell::{Image, NoSymbols, Pid, Sources, Symbols};
 use spin::Once;
-use symbolizer::{Index, build_id};
+use symbolizer::{Index, Section, build_id, section_at};
 
 use crate::image;
 use crate::process::{self, ramdisk};
@@ -81,5 +81,9 @@ impl Symbols for LiveSymbols {
 
     fn named(&self, name: &str) -> Result<Image<'_>, NoSymbols> {
         program(name)
+    }
+
+    fn section(&self, program: &str, address: VirtAddr) -> Option<Section<'_>> {
+        section_at(ramdisk::program(program)?.content, address.0)
     }
 }

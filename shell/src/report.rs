@@ -5,6 +5,7 @@
 
 mod code;
 mod named;
+mod origin;
 mod pointers;
 
 use core::fmt::{self, Write};
@@ -12,6 +13,7 @@ use core::hint::black_box;
 
 use machine::{AccessKind, Cause, Level, VirtAddr, bits, vectors};
 
+use self::origin::Origin;
 use self::pointers::Registers;
 use crate::backtrace::{Images, write_frames};
 use crate::{FaultRecord, OnStack, Symbols, Target};
@@ -24,7 +26,8 @@ use crate::{FaultRecord, OnStack, Symbols, Target};
 /// Only those of `out`.
 pub fn report(record: &FaultRecord, target: &mut dyn Target, out: &mut dyn Write) -> fmt::Result {
     let cause = record.cause();
-    writeln!(out, "{}{}", record.sentence(), Who(record))?;
+    write!(out, "{}", record.sentence())?;
+    writeln!(out, "{}{}", Origin::of(record, &cause, target), Who(record))?;
     if record.panic.is_none() {
         what(record, out)?;
         named::write(record, &cause, out)?;

@@ -15,8 +15,10 @@ mod build_id;
 #[cfg(feature = "std")]
 pub mod dwarf;
 pub mod index;
+mod section;
 #[cfg(feature = "tool")]
 pub mod tool;
 
 pub use build_id::build_id;
 pub use index::Index;
+pub use section::{Section, section_at};

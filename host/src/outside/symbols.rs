@@ -1,7 +1,8 @@
 //! Names, by the indexes in the kernel's ramdisk.
 
+use machine::VirtAddr;
 use shell::{Image, NoSymbols, Pid, Symbols};
-use symbolizer::{Index, build_id};
+use symbolizer::{Index, Section, build_id, section_at};
 
 use super::{Outside, leak};
 
@@ -47,7 +48,7 @@ impl Outside {
         let mut bytes = vec![0; usize::try_from(count).ok()?];
         let mut memory = self.memory.borrow_mut();
         let (paging, root) = (self.found.paging, self.found.master);
-        let va = machine::VirtAddr(at);
+        let va = VirtAddr(at);
         machine::read_virt(&mut *memory, &paging, root, va, &mut bytes).ok()?;
         Some(Vec::leak(bytes))
     }
@@ -97,5 +98,9 @@ impl Symbols for Outside {
             base: 0,
             index: self.index(program, build_id(file).unwrap_or_default())?,
         })
+    }
+
+    fn section(&self, program: &str, address: VirtAddr) -> Option<Section<'_>> {
+        section_at(self.file(program)?, address.0)
     }
 }

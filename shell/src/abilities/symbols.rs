@@ -3,8 +3,8 @@
 use core::fmt;
 
 use machine::VirtAddr;
-use symbolizer::Index;
 use symbolizer::index::{Found, Refused, Symbol};
+use symbolizer::{Index, Section};
 
 use super::Pid;
 
@@ -34,6 +34,9 @@ pub trait Symbols {
     ///
     /// There is no such program, or it has no index that fits it.
     fn named(&self, program: &str) -> Result<Image<'_>, NoSymbols>;
+
+    /// The section that an address of a program lies in, by its file.
+    fn section(&self, program: &str, address: VirtAddr) -> Option<Section<'_>>;
 }
 
 /// Code that was linked together, and where it is.

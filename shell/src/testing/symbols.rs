@@ -1,7 +1,8 @@
 //! Names for the simulated machine: a kernel of two functions and a variable, and a program.
 
-use symbolizer::Index;
+use machine::VirtAddr;
 use symbolizer::build::{Context, Flat, Named, Place, Row, encode};
+use symbolizer::{Index, Section};
 
 use crate::{Image, NoSymbols, Pid, Symbols};
 
@@ -121,5 +122,19 @@ impl Symbols for Names {
             "faulter" => image("faulter", 0, &self.faulter),
             _ => Err(NoSymbols::Missing),
         }
+    }
+
+    /// All of `scribbler` is constants, and all of `faulter` is data.
+    fn section(&self, program: &str, _: VirtAddr) -> Option<Section<'_>> {
+        let (name, is_writable) = match program {
+            "scribbler" => (".rodata", false),
+            "faulter" => (".data", true),
+            _ => return None,
+        };
+        Some(Section {
+            name,
+            is_writable,
+            is_code: false,
+        })
     }
 }

@@ -90,7 +90,7 @@ const CRASHES: [Crash; 31] = [
     .by("mov byte [r"),
     crash(
         "read-only",
-        " has W=0; in the kernel",
+        " has W=0, set for kernel rodata; in the kernel",
         "kernel::crash::store",
         "(kernel rodata)",
     )
@@ -111,7 +111,7 @@ const CRASHES: [Crash; 31] = [
     .by("mov rax, qword gs:["),
     Crash {
         through: "kernel::crash::call",
-        ..crash("execute", "has NX=1", "", "error code bits: P I/D")
+        ..crash("execute", "has NX=1, set for kernel data; in the kernel", "", "error code bits: P I/D")
     },
     Crash {
         through: "kernel::crash::call",

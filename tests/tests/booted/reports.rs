@@ -20,7 +20,10 @@ const CAUSES: [(&str, &str); 22] = [
         "deep",
         "user read through a null pointer, 0x8 bytes past it",
     ),
-    ("fault-code-write", " has W=0; in "),
+    (
+        "fault-code-write",
+        " has W=0, set by the loader for .text; in ",
+    ),
     ("fault-divide", "a division by zero"),
     ("fault-int-gate", "int 0xe from ring 3"),
     ("fault-int3", "int3, a breakpoint in the code"),
@@ -46,7 +49,10 @@ const CAUSES: [(&str, &str); 22] = [
         "fault-sse-alignment",
         "an SSE move that takes aligned operands only",
     ),
-    ("fault-stack-jump", "has NX=1"),
+    (
+        "fault-stack-jump",
+        " has NX=1, set for the program's stack; in ",
+    ),
     ("fault-stack-overflow", "the stack is used up"),
     ("fault-trap-flag", "single step (TF)"),
     ("fault-ud2", "ud2"),

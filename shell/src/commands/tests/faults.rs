@@ -1,10 +1,10 @@
 //! `faults` and `fault`.
 
-use machine::{Code, Named, Paging, PhysAddr, Simulated, VirtAddr};
+use machine::{Code, Named, Paging, PhysAddr, Rights, Simulated, VirtAddr};
 
 use super::{failed, ok};
 use crate::testing::{Machine, Names, Scripted, output};
-use crate::{FaultRecord, Shell};
+use crate::{FaultRecord, ProcessName, Region, Shell};
 
 #[test]
 fn faults_are_listed_with_their_causes() {
@@ -66,6 +66,57 @@ fn raw(_seq: u64, step: usize) -> String {
 fn table(seq: u64, step: usize) -> String {
     let raw = u64::from_str_radix(&raw(seq, step), 16).expect("hex");
     PhysAddr(raw & 0x000f_ffff_ffff_f000).to_string()
+}
+
+#[test]
+fn whoever_set_the_entry_that_decided_is_named() {
+    let first = |program: &str, regions: &'static [Region]| {
+        let mut machine = Machine::full();
+        machine.symbols = Some(Names::new());
+        machine.regions = regions;
+        let faults = machine.faults.as_mut().expect("it has them");
+        faults.0[0].name = ProcessName::try_from(program).expect("it fits");
+        let (text, _) = output(&mut machine, "fault 3");
+        text.lines().next().expect("a line").to_owned()
+    };
+    let constants = |rights| Region {
+        first: VirtAddr(0x40_0000),
+        last: VirtAddr(0x40_0fff),
+        name: "kernel rodata",
+        rights: Some(rights),
+    };
+    let none = Rights {
+        user: false,
+        write: false,
+        execute: false,
+    };
+    let all = Rights {
+        write: true,
+        ..none
+    };
+    let refused = "fault 3: user write at 0x0000_0000_0040_0000 refused: PT entry 0 has W=0";
+    for (program, regions, words) in [
+        ("scribbler", vec![], ", set by the loader for .rodata"),
+        (
+            "faulter",
+            vec![],
+            ", though the loader allowed it for .data: who changed that?",
+        ),
+        ("nobody", vec![], ""),
+        (
+            "scribbler",
+            vec![constants(none)],
+            ", set for kernel rodata",
+        ),
+        (
+            "scribbler",
+            vec![constants(all)],
+            ", though kernel rodata must allow it: who changed that?",
+        ),
+    ] {
+        let line = first(program, regions.leak());
+        assert_eq!(line, format!("{refused}{words}; in {program} (pid 2)"));
+    }
 }
 
 /// Words by SDM volume 3A, "Segment Descriptors" and "64-Bit Mode IDT".
