@@ -55,7 +55,10 @@ pub(crate) fn ask(request: Request) -> Option<Answer> {
     if stop::is_stopped() || !is_possible {
         return None;
     }
-    stop::forget();
+    match request {
+        Request::Turns | Request::Turn(_) => stop::others_run(),
+        _ => stop::forget(),
+    }
     *REQUEST.lock() = Some(request);
     *ANSWER.lock() = None;
     away(|| {

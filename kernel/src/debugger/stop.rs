@@ -27,6 +27,8 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 pub(super) static STOPPED: Lock<Option<Stopped>> = Lock::new("the stop", None);
 /// What the world was last let go with: put back when the CPU refuses it.
 pub(super) static RESUMED: Lock<Option<Stopped>> = Lock::new("the stop before", None);
+/// Others had a turn since then.
+static OTHERS_RAN: AtomicBool = AtomicBool::new(false);
 /// Where the world stands.
 #[derive(Clone)]
 pub(super) struct Stopped {
@@ -58,7 +60,12 @@ pub(super) fn stop_in(cr3: u64, frame: TrapFrame, dr6: u64, reason: StopReason) 
     timer::hold(false);
     timer::end_all();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-    let before = RESUMED.lock().take().map(|resumed| Before {
+    let pid = current_pid();
+    let others_ran = OTHERS_RAN.load(Ordering::Relaxed);
+    let resumed = RESUMED.lock().take();
+    // After a turn of others only this one is where it was let go from.
+    let resumed = resumed.filter(|resumed| resumed.pid == pid || !others_ran);
+    let before = resumed.map(|resumed| Before {
         number: resumed.number,
         rip: VirtAddr(resumed.frame.rip),
         cs: (resumed.frame.cs & 0xffff) as u16,
@@ -70,7 +77,7 @@ pub(super) fn stop_in(cr3: u64, frame: TrapFrame, dr6: u64, reason: StopReason) 
         cr2: cpu::cr2(),
         cr3,
         dr6,
-        pid: current_pid(),
+        pid,
         reason,
         before,
     });
@@ -99,6 +106,7 @@ pub(super) fn go(step: bool) -> Result<bool, DebugError> {
     single_step::prepare(&mut frame, stopped.cr3, step);
     let (cr2, cr3) = (stopped.cr2, stopped.cr3);
     *RESUMED.lock() = Some(stopped);
+    OTHERS_RAN.store(false, Ordering::Relaxed);
     away(|| {
         breakpoints::load_addresses();
         let control = breakpoints::control();
@@ -145,6 +153,11 @@ pub(super) fn put(stopped: Option<Stopped>) {
 /// Whatever stops next did not begin at a stop.
 pub(super) fn forget() {
     *RESUMED.lock() = None;
+}
+
+/// Others have a turn, and then the one that was let go goes on.
+pub(super) fn others_run() {
+    OTHERS_RAN.store(true, Ordering::Relaxed);
 }
 
 /// The answer to the request that was under way when the world stopped, if it is done by now.
