@@ -12,8 +12,10 @@ slot that this kernel asks the bootloader for, and asks once it is hit.
 
 import glob
 import os
+import signal
 import struct
 import subprocess
+import threading
 
 import gdb
 
@@ -29,6 +31,8 @@ SLOT = 1 << 39
 HEADER = 1024
 # What the kernel asks its bootloader for, as a symbol: `dynamic_range_start`.
 WISH = "ringwalk_wished_base"
+# How long the machine may take to load it, in seconds: firmware under emulation needs ten.
+PATIENCE = 180
 # The entry of vector 0, and of all others behind it.
 ENTRIES = "ringwalk_stubs"
 
@@ -124,9 +128,14 @@ def wait(kernel):
     entry = kernel.symbols[WISH] + kernel.elf.entry
     stop = gdb.Breakpoint(f"*{entry:#x}", gdb.BP_HARDWARE_BREAKPOINT, internal=True)
     stop.silent = True
+    # Another build never comes there: as if somebody had pressed Ctrl-C.
+    bound = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGINT))
+    bound.daemon = True
+    bound.start()
     try:
         machine.go()
     finally:
+        bound.cancel()
         stop.delete()
 
 
@@ -184,7 +193,7 @@ def find():
         gdb.write("waiting for the kernel to be loaded; Ctrl-C gives up\n")
         gdb.flush()
         wait(kernel)
-        base = kernel.ask()
+        base = kernel.ask() or search(kernel)
         if base is None:
             raise Failure(f"the machine stopped, and {kernel.path} (build {kernel.build_id[:12]}) is not in its memory")
     load_symbols(kernel, base)

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest};
+use xtask::project::Project;
 use xtask::scratch::Scratch;
 
 use crate::machines::After;
@@ -310,6 +311,42 @@ pub(crate) fn garbage_cr3(guest: &mut Guest) -> Result<()> {
     );
     clear_of_python(&format!("{said:?}\n{errors}"))?;
     end_all(guest)
+}
+
+/// The file is of another build than the kernel in memory: both are named, and nothing is loaded.
+pub(crate) fn another_build(guest: &mut Guest) -> Result<()> {
+    let folder = Scratch::new("build")?;
+    let file = folder.path().join("another.elf");
+    let mut bytes = std::fs::read(Project::find().root().join("target/ringwalk-kernel.elf"))?;
+    // Twenty bytes of the linker's, in a note of GNU's of type 3.
+    let note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
+    let at = bytes.windows(note.len()).position(|part| part == note);
+    let id = at.context("no build id")? + note.len();
+    let byte = bytes.get_mut(id).context("no build id")?;
+    let first = *byte;
+    *byte = !first;
+    std::fs::write(&file, bytes)?;
+    let commands = [
+        "python import os; from ringwalk import kernel; kernel.KERNEL = None".to_owned(),
+        format!(
+            "python os.environ['RINGWALK_KERNEL'] = '{}'",
+            file.display()
+        ),
+        "rw kernel".to_owned(),
+        "rw break iret".to_owned(),
+    ];
+    let (said, errors) = batch_stopped(guest, &commands)?;
+    for wanted in [
+        format!("rw kernel: the kernel in memory is build {first:02x}"),
+        format!("another.elf is build {:02x}", !first),
+        "rw break: the kernel is not in memory yet".to_owned(),
+    ] {
+        ensure!(
+            errors.contains(&wanted),
+            "no {wanted:?} in {said:?}\n{errors}"
+        );
+    }
+    clear_of_python(&errors)
 }
 
 fn clear_of_python(text: &str) -> Result<()> {

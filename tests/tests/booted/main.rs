@@ -176,6 +176,7 @@ fn main() -> Result<()> {
             ("gdb_shows_values_of_a_running_kernel", values::are_shown),
             ("a_cr3_that_leads_nowhere", dead::garbage_cr3),
             ("no_word_brings_a_traceback", dead::no_traceback),
+            ("a_kernel_file_of_another_build", dead::another_build),
             ("guard_pages_are_unmapped", oracle::guard_pages_are_unmapped),
             (
                 "no_fault_is_lost_from_the_count",

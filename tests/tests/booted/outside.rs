@@ -304,7 +304,8 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         format!("print *({frame} as *mut exported::trap::TrapFrame)"),
         format!("print *({record} as *mut machine::address::VirtAddr)"),
         format!("print *({record} as *mut machine::address::PhysAddr)"),
-        // GDB takes the name of an entry's type for that of the namespace of its functions.
+        // The name of an entry's type is that of the namespace of its functions, too.
+        format!("whatis *({record} as *mut machine::entry::Entry)"),
         made(
             "gdb.lookup_type('machine::walk::Step')['entry'].type",
             "raw",
@@ -322,6 +323,10 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         ),
         "complete rw walk 0x401000 ".to_owned(),
         "complete rw switch ".to_owned(),
+        "complete rw check switch ".to_owned(),
+        "complete rw check k".to_owned(),
+        "complete rw break cr3 ".to_owned(),
+        "complete rw events kind=ir".to_owned(),
         "help rw iret".to_owned(),
         "rw walk 0x401000 99".to_owned(),
     ];
@@ -339,12 +344,17 @@ pub(crate) fn gdb_knows_our_types(guest: &mut Guest) -> Result<()> {
         // Pid and parent, as one word.
         format!(" = 0x0000_0000_0000_{pid:04x}"),
         format!(" = 0x0000_0000_{pid:04x}"),
+        "type = machine::entry::Entry".to_owned(),
         "80000000001bb067 ".to_owned(),
         "ring 0, rip 0x0000_0000_0040_1234 rsp 0x0000_0000_0000_0000 cr3 0x0".to_owned(),
         "ds 0x0 es 0x0 fs 0x0 gs 0x0, fs base 0x0000_0000_7000_1000".to_owned(),
         format!("rw walk 0x401000 {pid}\nrw walk 0x401000 cr3\nrw walk 0x401000 master"),
         format!("rw switch {pid}"),
-        "rw iret [pid]".to_owned(),
+        format!("rw check switch {pid}"),
+        "rw check kernel-half".to_owned(),
+        format!("rw break cr3 {pid}"),
+        "rw events kind=iretq".to_owned(),
+        "rw iret [pid | <rip>".to_owned(),
         String::new(),
     ];
     for (command, (said, expected)) in commands.iter().zip(said.iter().zip(&expected)) {
