@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use machine::{Cause, Refused, Why};
+use machine::{AccessKind, Cause, Refused, Why};
 
 use crate::{FaultRecord, OnStack, Region, Target};
 
@@ -16,6 +16,8 @@ pub(super) enum Origin<'a> {
     Stack(OnStack),
     /// The kernel's memory is for this.
     Region(&'static str, bool),
+    /// Ring 3 came to the kernel's memory, which is for this.
+    Kernel(&'static str),
 }
 
 impl<'a> Origin<'a> {
@@ -25,12 +27,20 @@ impl<'a> Origin<'a> {
         cause: &Cause,
         target: &'a mut dyn Target,
     ) -> Origin<'a> {
-        let Cause::Refused(Refused { at, why, .. }) = *cause else {
+        let Cause::Refused(Refused {
+            at, why, access, ..
+        }) = *cause
+        else {
             return Origin::None;
         };
         let is_write = match why {
             Why::ReadOnly => true,
             Why::NoExecute => false,
+            // Of a fetch the cause says so itself.
+            Why::Supervisor if access.kind != AccessKind::Execute => {
+                let region = Region::at(target.regions(), at);
+                return region.map_or(Origin::None, |region| Origin::Kernel(region.name));
+            }
             _ => return Origin::None,
         };
         if let Some(stack) = record.stack
@@ -74,6 +84,7 @@ impl fmt::Display for Origin<'_> {
                     ", though the loader allowed it for {name}: who changed that?"
                 )
             }
+            Origin::Kernel(name) => write!(f, ": this is the kernel's memory, {name}"),
             Origin::Stack(stack) => write!(f, ", set for {stack}"),
             Origin::Region(name, false) => write!(f, ", set for {name}"),
             Origin::Region(name, true) => {

@@ -28,8 +28,14 @@ const CAUSES: [(&str, &str); 22] = [
     ("fault-int-gate", "int 0xe from ring 3"),
     ("fault-int3", "int3, a breakpoint in the code"),
     ("fault-kernel-jump", "the ring is wrong, not the mapping"),
-    ("fault-kernel-read", "has U=0"),
-    ("fault-kernel-write", "has U=0"),
+    (
+        "fault-kernel-read",
+        "has U=0: this is the kernel's memory, heap; in ",
+    ),
+    (
+        "fault-kernel-write",
+        "has U=0: this is the kernel's memory, heap; in ",
+    ),
     (
         "fault-lock",
         "no instruction of this CPU as it is set up: f0",
