@@ -55,7 +55,7 @@ impl File {
             .map(|header| Load {
                 first: header.p_vaddr(LittleEndian),
                 end: header.p_vaddr(LittleEndian) + header.p_memsz(LittleEndian),
-                flags: header.p_flags(LittleEndian),
+                flags: header.p_flags(LittleEndian).0,
             })
             .collect()
     }
@@ -63,7 +63,7 @@ impl File {
     fn is_code(&self, address: u64) -> bool {
         self.loads()
             .iter()
-            .any(|load| load.flags & PF_X != 0 && (load.first..load.end).contains(&address))
+            .any(|load| load.flags & PF_X.0 != 0 && (load.first..load.end).contains(&address))
     }
 }
 
@@ -148,8 +148,8 @@ fn no_page_of_a_program_is_writable_and_executable_or_has_rights_of_two_segments
         let mut end = 0;
         for load in file.loads() {
             let (name, flags) = (&file.name, load.flags);
-            assert!(flags & PF_R != 0, "{name}: {load:x?}");
-            assert!(flags & (PF_W | PF_X) != PF_W | PF_X, "{name}: {load:x?}");
+            assert!(flags & PF_R.0 != 0, "{name}: {load:x?}");
+            assert!(flags & (PF_W.0 | PF_X.0) != PF_W.0 | PF_X.0, "{name}: {load:x?}");
             assert!(load.first / PAGE * PAGE >= end, "{name}: {load:x?}");
             end = load.end.next_multiple_of(PAGE);
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::built::Built;
 use crate::exec::Outcome;
 use crate::guest::{Firmware, Guest, Options};
-use crate::image::{self, Images};
+use crate::image;
 use crate::kernel;
 
 /// The size the reference is filled up to, in bytes.
@@ -70,7 +70,7 @@ fn table(
     runs: usize,
     check: bool,
 ) -> anyhow::Result<Outcome> {
-    let (reference, images) = reference(built)?;
+    let reference = reference(built)?;
     let size = |path: &Path| std::fs::metadata(path).map(|about| about.len());
     let (ours, theirs) = (size(&built.kernel.loaded)?, size(&reference)?);
     writeln!(
@@ -99,10 +99,8 @@ fn table(
         change(&mut usual);
         usual.firmware = firmware;
         let mut stripped = usual.clone();
-        stripped.image = match firmware {
-            Firmware::Uefi => images.uefi.clone(),
-            Firmware::Bios => images.bios.clone(),
-        };
+        stripped.image = reference.with_file_name(format!("{}.img", firmware.word()));
+        image::write(&built.project, firmware, &reference, None, &stripped.image)?;
         let (mut kernel, mut reference) = (Times::default(), Times::default());
         for _ in 0..runs {
             kernel.0.push(Guest::boot(&usual)?.boot_report().prompt);
@@ -149,7 +147,7 @@ fn boots(runs: usize) -> String {
     format!("{runs} {boots} each")
 }
 
-fn reference(built: &Built) -> anyhow::Result<(PathBuf, Images)> {
+fn reference(built: &Built) -> anyhow::Result<PathBuf> {
     let folder = built.project.target().join("bench");
     std::fs::create_dir_all(&folder)?;
     let stripped = folder.join("kernel");
@@ -164,13 +162,7 @@ fn reference(built: &Built) -> anyhow::Result<(PathBuf, Images)> {
         // What lies behind the sections of an ELF file is loaded, and never looked at.
         file.set_len(REFERENCE)?;
     }
-    let images = Images {
-        bios: folder.join("bios.img"),
-        uefi: folder.join("uefi.img"),
-    };
-    let builder = image::builder(&built.project, &built.ready.toolchain)?;
-    image::write_to(&built.project, &builder, &stripped, None, &images)?;
-    Ok((stripped, images))
+    Ok(stripped)
 }
 
 #[cfg(test)]

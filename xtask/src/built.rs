@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::guest::{Accel, Firmware, Options};
-use crate::image::{self, Images};
+use crate::image;
 use crate::kernel::{self, Kernel};
 use crate::lock::Lock;
 use crate::programs::{self, Programs};
@@ -15,6 +15,8 @@ use crate::project::Project;
 use crate::ramdisk;
 use crate::scratch::Scratch;
 use crate::setup::{self, Ready};
+use crate::steps;
+use crate::toolchain::Toolchain;
 
 /// A kernel on its disks, and the machine to boot them on.
 #[derive(Clone, Debug)]
@@ -28,18 +30,30 @@ pub struct Built {
     /// What a process can be made of, unless another ramdisk was asked for.
     pub programs: Programs,
     /// Its disks: copies of our own, so that a build meanwhile changes nothing under a guest.
-    pub images: Images,
     disks: Arc<Scratch>,
 }
 
-/// Sets this machine up, builds the kernel with these features and writes its images. What is
-/// fresh is left alone, so calling it again costs about a second.
+/// Sets this machine up, builds the kernel with these features and writes its images, for both kinds of
+/// firmware. What is fresh is left alone, so calling it again costs about a second.
 ///
 /// # Errors
 ///
 /// What is missing, or what did not compile.
 pub fn prepare(features: &[String]) -> anyhow::Result<Built> {
-    prepare_with(features, None)
+    prepare_for(&Firmware::ALL, features)
+}
+
+/// The same for some firmware only: the boot stages are what takes longest the first time.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub fn prepare_for(firmware: &[Firmware], features: &[String]) -> anyhow::Result<Built> {
+    make(
+        firmware,
+        features,
+        |_, _, _, archive| Ok(archive.to_owned()),
+    )
 }
 
 /// The same with the sources beside the programs, for the command `list`.
@@ -47,59 +61,66 @@ pub fn prepare(features: &[String]) -> anyhow::Result<Built> {
 /// # Errors
 ///
 /// As [`prepare`].
-pub fn prepare_with_sources(features: &[String]) -> anyhow::Result<Built> {
-    make(features, |project, kernel, programs, archive| {
+pub fn prepare_with_sources(firmware: &[Firmware], features: &[String]) -> anyhow::Result<Built> {
+    make(firmware, features, |project, kernel, programs, archive| {
         ramdisk::with_sources(project, kernel, programs, archive)
-    })
-}
-
-/// The same with another ramdisk than the programs: a file the bootloader puts into memory beside
-/// the kernel.
-///
-/// # Errors
-///
-/// As [`prepare`].
-pub fn prepare_with(features: &[String], ramdisk: Option<&Path>) -> anyhow::Result<Built> {
-    make(features, |_, _, _, archive| {
-        Ok(ramdisk.unwrap_or(archive).to_owned())
     })
 }
 
 /// The same with the ramdisk that comes of the usual one.
 fn make(
+    firmware: &[Firmware],
     features: &[String],
     change: impl FnOnce(&Project, &Kernel, &Programs, &Path) -> anyhow::Result<PathBuf>,
 ) -> anyhow::Result<Built> {
     let project = Project::find();
     let _lock = Lock::take(&project)?;
     let ready = setup::ready(&project)?;
-    // The first time it is what takes longest.
-    let builder = image::start_builder(&project, &ready.toolchain)?;
-    let programs = programs::build(&project, &ready.toolchain)?;
-    let kernel = kernel::build(&project, &ready.toolchain, features)?;
-    let builder = builder.finish()?;
+    compile(&project, &ready.toolchain, firmware, features)?;
+    let programs = programs::built(&project, &ready.toolchain)?;
+    let kernel = kernel::built(&project, &ready.toolchain, features)?;
     let archive = ramdisk::build(&project, &kernel, &programs)?;
     let ramdisk = change(&project, &kernel, &programs, &archive)?;
-    let written = image::write(&project, &builder, &kernel, Some(&ramdisk))?;
     let disks = Arc::new(Scratch::new("disks").context("no folder for the disks")?);
-    let keep = |image: &Path, name: &str| {
-        let copy = disks.path().join(name);
-        let copied = std::fs::copy(image, &copy);
+    for firmware in firmware {
+        let image = kernel.image(&project, *firmware);
+        image::write(&project, *firmware, &kernel.loaded, Some(&ramdisk), &image)?;
+        let copy = disk(&disks, *firmware);
+        let copied = std::fs::copy(&image, &copy);
         copied.with_context(|| format!("cannot write {}", copy.display()))?;
-        anyhow::Ok(copy)
-    };
-    let images = Images {
-        bios: keep(&written.bios, "bios.img")?,
-        uefi: keep(&written.uefi, "uefi.img")?,
-    };
+    }
     Ok(Built {
         project,
         ready,
         kernel,
         programs,
-        images,
         disks,
     })
+}
+
+/// Everything that is compiled, side by side: none of it needs another part.
+fn compile(
+    project: &Project,
+    toolchain: &Toolchain,
+    firmware: &[Firmware],
+    features: &[String],
+) -> anyhow::Result<()> {
+    if !project.target().join("kernel").exists() {
+        eprintln!("the first build takes some minutes; later ones take seconds");
+    }
+    // The one that has the longest way to go is first: it fetches the crates for all.
+    let mut steps = vec![
+        kernel::start(project, toolchain, features)?,
+        programs::start(project, toolchain)?,
+    ];
+    for firmware in firmware {
+        steps.push(image::start_writer(project, toolchain, *firmware)?);
+    }
+    steps::finish_all(steps)
+}
+
+fn disk(disks: &Scratch, firmware: Firmware) -> PathBuf {
+    disks.path().join(format!("{}.img", firmware.word()))
 }
 
 impl Built {
@@ -109,17 +130,14 @@ impl Built {
         self.programs.folder.join(name)
     }
 
-    /// The machine our tests and people boot unless they ask for another.
+    /// The machine our tests and people boot unless they ask for another. Its disk is there if it was built
+    /// for this firmware.
     #[must_use]
     pub fn options(&self, firmware: Firmware) -> Options {
-        let image = match firmware {
-            Firmware::Uefi => &self.images.uefi,
-            Firmware::Bios => &self.images.bios,
-        };
         Options {
             qemu: self.ready.tools.qemu.clone(),
             ovmf: self.ready.tools.ovmf.clone(),
-            image: image.clone(),
+            image: disk(&self.disks, firmware),
             overlay: None,
             disks: Some(Arc::clone(&self.disks)),
             build_id: Some(self.kernel.build_id.clone()),

@@ -31,7 +31,7 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
             }
         }
         Command::Build => {
-            let built = machine.build()?;
+            let built = machine.build_for(&Firmware::ALL)?;
             println!("build {}", built.kernel.build_id);
             println!("{}", built.kernel.whole.display());
             for firmware in Firmware::ALL {
@@ -98,7 +98,7 @@ pub fn called(parser: Parser) -> anyhow::Result<Outcome> {
         }
         Command::Test { filter } => return checks::test(&Project::find(), filter.as_deref()),
         Command::Bench { runs, check } => {
-            let built = machine.build()?;
+            let built = machine.build_for(&Firmware::ALL)?;
             return bench::run(&built, |options| machine.apply(options), runs, check);
         }
         Command::Docs { check: true } => {

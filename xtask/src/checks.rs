@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::exec::Outcome;
+use crate::guest::Firmware;
 use crate::project::Project;
-use crate::{built, docs, host, steps};
+use crate::{built, docs, host, image, steps};
 
 /// The crates built for this machine whose tests boot nothing.
 const QUICK: [&str; 7] = [
@@ -93,7 +94,8 @@ pub fn test(project: &Project, filter: Option<&str>) -> anyhow::Result<Outcome> 
     crate::setup::ready(project)?;
     all.step("set up, build the kernel, write its images", || {
         built::prepare(&[])?;
-        without_warnings(project, &["kernel", "programs", "image-builder"])?;
+        without_warnings(project, &["kernel", "programs"])?;
+        without_warnings(project, &Firmware::ALL.map(image::log_name))?;
         Ok(None)
     });
     if filter.is_none() {
@@ -284,9 +286,9 @@ fn passed(log: &str) -> usize {
 }
 
 /// Cargo repeats the warnings of our own crates even where nothing was compiled.
-fn without_warnings(project: &Project, logs: &[&str]) -> anyhow::Result<()> {
+fn without_warnings(project: &Project, logs: &[impl AsRef<str>]) -> anyhow::Result<()> {
     for name in logs {
-        let log = project.logs().join(format!("{name}.log"));
+        let log = project.logs().join(format!("{}.log", name.as_ref()));
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         if text.lines().any(|line| line.starts_with("warning: ")) {
             bail!(

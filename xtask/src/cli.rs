@@ -159,9 +159,18 @@ impl Machine {
     ///
     /// What is missing, or what did not compile.
     pub fn build(&self) -> anyhow::Result<Built> {
+        self.build_for(&[self.firmware])
+    }
+
+    /// The same for some firmware, whatever was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Machine::build`].
+    pub fn build_for(&self, firmware: &[Firmware]) -> anyhow::Result<Built> {
         match self.sources {
-            true => built::prepare_with_sources(&self.features),
-            false => built::prepare(&self.features),
+            true => built::prepare_with_sources(firmware, &self.features),
+            false => built::prepare_for(firmware, &self.features),
         }
     }
 

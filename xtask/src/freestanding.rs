@@ -22,6 +22,8 @@ pub(crate) struct Package<'a> {
     pub(crate) name: &'a str,
     /// Which of the workspace's profiles.
     pub(crate) profile: &'a str,
+    /// What of the standard library it is made with.
+    pub(crate) libraries: &'a str,
     /// The features to turn on.
     pub(crate) features: &'a [String],
     /// Flags that are not the same for all.
@@ -29,13 +31,12 @@ pub(crate) struct Package<'a> {
 }
 
 impl Package<'_> {
-    /// Compiles it, and says in which folder the ELF files are. Cargo decides what is fresh.
-    pub(crate) fn build(
+    /// Begins to compile it. Cargo decides what is fresh.
+    pub(crate) fn start(
         &self,
         project: &Project,
         toolchain: &Toolchain,
-    ) -> anyhow::Result<PathBuf> {
-        let target_folder = project.target().join(self.name);
+    ) -> anyhow::Result<steps::Step> {
         let mut flags: Vec<String> = self.own_flags.iter().map(ToString::to_string).collect();
         flags.extend(common_flags(project, toolchain)?);
         let mut cargo = toolchain.cargo();
@@ -43,17 +44,25 @@ impl Package<'_> {
             .current_dir(project.root())
             .args(["build", "--package", self.name])
             .args(["--profile", self.profile, "--target", TARGET])
-            .arg("-Zbuild-std=core,alloc,compiler_builtins")
+            .arg(format!("-Zbuild-std={}", self.libraries))
             .arg("-Zbuild-std-features=compiler-builtins-mem")
             .arg("--target-dir")
-            .arg(&target_folder)
+            .arg(self.target_folder(project))
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         if !self.features.is_empty() {
             cargo.arg("--features").arg(self.features.join(","));
         }
         let what = format!("build the {}", self.name);
-        steps::run(project, self.name, &what, &mut cargo)?;
-        Ok(target_folder.join(TARGET).join(self.profile))
+        steps::start(project, self.name, &what, &mut cargo)
+    }
+
+    /// The folder that the ELF files are in when it has been compiled.
+    pub(crate) fn compiled(&self, project: &Project) -> PathBuf {
+        self.target_folder(project).join(TARGET).join(self.profile)
+    }
+
+    fn target_folder(&self, project: &Project) -> PathBuf {
+        project.target().join(self.name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Puts a kernel on disk images, by way of the `image` crate's program.
+//! Puts a kernel on disk images, by way of the `image` crate's programs.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -7,117 +7,98 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::guest::Firmware;
-use crate::kernel::Kernel;
 use crate::project::Project;
 use crate::steps;
 use crate::toolchain::Toolchain;
 
-/// Two disks that boot the same kernel.
-#[derive(Clone, Debug)]
-pub struct Images {
-    /// For SeaBIOS.
-    pub bios: PathBuf,
-    /// For OVMF.
-    pub uefi: PathBuf,
-}
-
-/// Builds the program that writes images. The boot stages are in it, which takes a minute once.
-///
-/// # Errors
-///
-/// When it does not compile, or its build script cannot reach a registry the first time.
-pub fn builder(project: &Project, toolchain: &Toolchain) -> anyhow::Result<PathBuf> {
-    start_builder(project, toolchain)?.finish()
-}
-
-/// The same, begun: it needs neither the kernel nor its programs, and can be built beside them.
+/// Begins to build the program that writes images for this firmware, whose boot stages are in it. It needs
+/// neither the kernel nor its programs, and can be built beside them.
 ///
 /// # Errors
 ///
 /// When cargo cannot be started.
-pub fn start_builder(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Builder> {
-    let folder = project.target().join("image");
+pub fn start_writer(
+    project: &Project,
+    toolchain: &Toolchain,
+    firmware: Firmware,
+) -> anyhow::Result<steps::Step> {
+    let word = firmware.word();
     let mut cargo = toolchain.cargo();
     cargo
         .current_dir(project.root())
-        .args(["build", "--package", "image", "--target-dir"])
-        .arg(&folder);
-    let what = "build the boot stages and the image builder";
-    let step = steps::start(project, "image-builder", what, &mut cargo)?;
-    let program = folder.join("debug/image");
-    Ok(Builder { step, program })
+        .args(["build", "--package", "image", "--features", word])
+        .args(["--bin", &program_name(firmware), "--target-dir"])
+        .arg(folder(project));
+    for (name, value) in cheaper(firmware) {
+        cargo.env(name, value);
+    }
+    let what = format!("build the {} boot stages", firmware.name());
+    steps::start(project, &log_name(firmware), &what, &mut cargo)
 }
 
-/// The program that writes images, while it is being built.
-#[derive(Debug)]
-pub struct Builder {
-    step: steps::Step,
-    program: PathBuf,
+/// Where that program is, once it has been built.
+#[must_use]
+pub fn writer(project: &Project, firmware: Firmware) -> PathBuf {
+    folder(project).join("debug").join(program_name(firmware))
 }
 
-impl Builder {
-    /// Waits until it is there.
-    ///
-    /// # Errors
-    ///
-    /// As [`builder`].
-    pub fn finish(self) -> anyhow::Result<PathBuf> {
-        self.step.finish()?;
-        Ok(self.program)
+/// The name of the log of building it.
+#[must_use]
+pub fn log_name(firmware: Firmware) -> String {
+    program_name(firmware)
+}
+
+fn folder(project: &Project) -> PathBuf {
+    project.target().join("image")
+}
+
+fn program_name(firmware: Firmware) -> String {
+    format!("image-{}", firmware.word())
+}
+
+/// How the boot stages are compiled otherwise than `bootloader` would: what nobody looks at is left out.
+fn cheaper(firmware: Firmware) -> &'static [(&'static str, &'static str)] {
+    match firmware {
+        // Most of its time is the firmware's.
+        Firmware::Uefi => &[
+            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+            ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+        ],
+        Firmware::Bios => &[
+            ("CARGO_PROFILE_STAGE_3_DEBUG", "false"),
+            ("CARGO_PROFILE_STAGE_4_DEBUG", "false"),
+        ],
     }
 }
 
-/// Writes both images of a kernel, unless they were made from exactly these inputs before.
+/// Writes the image of a kernel for this firmware, unless it was made from exactly these inputs before.
+/// The program that writes it must be there.
 ///
 /// # Errors
 ///
 /// When the program fails; the message holds what it said.
 pub fn write(
     project: &Project,
-    builder: &Path,
-    kernel: &Kernel,
-    ramdisk: Option<&Path>,
-) -> anyhow::Result<Images> {
-    let images = Images {
-        bios: kernel.image(project, Firmware::Bios),
-        uefi: kernel.image(project, Firmware::Uefi),
-    };
-    write_to(project, builder, &kernel.loaded, ramdisk, &images)?;
-    Ok(images)
-}
-
-/// The same for any kernel file and any two places.
-///
-/// # Errors
-///
-/// As [`write()`].
-pub fn write_to(
-    project: &Project,
-    builder: &Path,
+    firmware: Firmware,
     kernel: &Path,
     ramdisk: Option<&Path>,
-    images: &Images,
+    image: &Path,
 ) -> anyhow::Result<()> {
-    let stamp = images.bios.with_extension("stamp");
-    let inputs = fingerprint([Some(builder), Some(kernel), ramdisk])?;
-    let there = images.bios.is_file() && images.uefi.is_file();
-    if there && std::fs::read_to_string(&stamp).is_ok_and(|found| found == inputs) {
+    let writer = writer(project, firmware);
+    let stamp = image.with_extension("stamp");
+    let inputs = fingerprint([Some(&writer), Some(kernel), ramdisk])?;
+    if image.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|found| found == inputs) {
         return Ok(());
     }
-    let mut command = Command::new(builder);
-    command.arg("--kernel").arg(kernel);
-    // A guest may be running from the old ones: new files are put in their place whole.
-    let new = |image: &Path| image.with_extension("new");
-    command.arg("--bios").arg(new(&images.bios));
-    command.arg("--uefi").arg(new(&images.uefi));
+    // A guest may be running from the old one: a new file is put in its place whole.
+    let new = image.with_extension("new");
+    let mut command = Command::new(writer);
+    command.arg("--kernel").arg(kernel).arg("--image").arg(&new);
     if let Some(ramdisk) = ramdisk {
         command.arg("--ramdisk").arg(ramdisk);
     }
-    steps::run(project, "image", "write the disk images", &mut command)?;
-    for image in [&images.bios, &images.uefi] {
-        std::fs::rename(new(image), image)
-            .with_context(|| format!("cannot write {}", image.display()))?;
-    }
+    steps::run(project, "image", "write the disk image", &mut command)?;
+    std::fs::rename(new, image).with_context(|| format!("cannot write {}", image.display()))?;
     std::fs::write(&stamp, inputs)?;
     Ok(())
 }

@@ -38,24 +38,40 @@ impl Kernel {
     }
 }
 
-/// Builds the kernel with some features on. Cargo decides what is fresh.
+/// Begins to build the kernel with some features on. Cargo decides what is fresh.
 ///
 /// # Errors
 ///
-/// When it does not compile; the message holds the compiler's last lines.
-pub fn build(
+/// When cargo cannot be started.
+pub fn start(
+    project: &Project,
+    toolchain: &Toolchain,
+    features: &[String],
+) -> anyhow::Result<steps::Step> {
+    package(features).start(project, toolchain)
+}
+
+fn package(features: &[String]) -> freestanding::Package<'_> {
+    freestanding::Package {
+        name: "kernel",
+        profile: "kernel",
+        libraries: "core,alloc,compiler_builtins",
+        features,
+        own_flags: &["-Crelocation-model=pic"],
+    }
+}
+
+/// The kernel that was built last with these features, copied to where people look for it.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be copied.
+pub fn built(
     project: &Project,
     toolchain: &Toolchain,
     features: &[String],
 ) -> anyhow::Result<Kernel> {
-    let compiled = freestanding::Package {
-        name: "kernel",
-        profile: "kernel",
-        features,
-        own_flags: &["-Crelocation-model=pic"],
-    }
-    .build(project, toolchain)?;
-
+    let compiled = package(features).compiled(project);
     let variant = variant(features);
     let built = compiled.join("kernel");
     let named = |end: &str| {

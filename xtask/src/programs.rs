@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::freestanding::{self, Package};
 use crate::project::Project;
+use crate::steps;
 use crate::toolchain::Toolchain;
 
 /// The programs' sources: each file, and each folder with a `main.rs`, is a program of its name.
@@ -31,21 +32,32 @@ pub struct Programs {
     pub loaded: PathBuf,
 }
 
-/// Builds them all.
+/// How they are compiled. They have no heap but what they ask the kernel for.
+const PACKAGE: Package<'_> = Package {
+    name: "programs",
+    profile: "programs",
+    libraries: "core,compiler_builtins",
+    features: &[],
+    own_flags: &FLAGS,
+};
+
+/// Begins to build them all.
 ///
 /// # Errors
 ///
-/// When one does not compile; the message holds the compiler's last lines.
-pub fn build(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Programs> {
-    let names = names(&project.root().join(SOURCES))?;
-    let compiled = Package {
-        name: "programs",
-        profile: "programs",
-        features: &[],
-        own_flags: &FLAGS,
-    }
-    .build(project, toolchain)?;
+/// When cargo cannot be started.
+pub fn start(project: &Project, toolchain: &Toolchain) -> anyhow::Result<steps::Step> {
+    PACKAGE.start(project, toolchain)
+}
 
+/// The programs that were built last, copied to where people look for them.
+///
+/// # Errors
+///
+/// When one is not there, or cannot be copied.
+pub fn built(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Programs> {
+    let names = names(&project.root().join(SOURCES))?;
+    let compiled = PACKAGE.compiled(project);
     let folder = project.target().join("programs-elf");
     let reduced = project.target().join("programs-disk");
     for made in [&folder, &reduced] {

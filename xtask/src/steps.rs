@@ -51,17 +51,22 @@ pub fn start(
         .stderr(file)
         .spawn()
         .with_context(|| format!("{what}: cannot start {program}"))?;
-    let ticker = Ticker::new(what);
-    Ok(Step { log, child, ticker })
+    Ok(Step {
+        what: what.to_owned(),
+        log,
+        child,
+        since: Instant::now(),
+    })
 }
 
 /// A step that was begun. Given up, it is ended.
 #[derive(Debug)]
 #[must_use = "a step that nobody waits for is ended"]
 pub struct Step {
+    what: String,
     log: PathBuf,
     child: Child,
-    ticker: Ticker,
+    since: Instant,
 }
 
 impl Step {
@@ -70,34 +75,71 @@ impl Step {
     /// # Errors
     ///
     /// As [`run`], but for the start.
-    pub fn finish(mut self) -> anyhow::Result<()> {
-        let why = loop {
-            if let Some(status) = self.child.try_wait()? {
-                if status.success() {
-                    self.ticker.done();
-                    return Ok(());
-                }
-                break status.to_string();
+    pub fn finish(self) -> anyhow::Result<()> {
+        finish_all(vec![self])
+    }
+
+    /// Whether it has come to its end, and that a good one.
+    fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let why = match self.child.try_wait()? {
+            Some(status) if status.success() => return Ok(true),
+            Some(status) => status.to_string(),
+            None if signals::asked_to_stop() => "interrupted".to_owned(),
+            None if self.since.elapsed() > LIMIT => {
+                "still not done after an hour; ended".to_owned()
             }
-            if signals::asked_to_stop() {
-                break "interrupted".to_owned();
-            }
-            if self.ticker.since.elapsed() > LIMIT {
-                break "still not done after an hour; ended".to_owned();
-            }
-            self.ticker.tick();
-            std::thread::sleep(Duration::from_millis(20));
+            None => return Ok(false),
         };
         self.child.kill()?;
         self.child.wait()?;
-        self.ticker.done();
         bail!(
             "{}: {why}; its last lines, from {}:\n{}",
-            self.ticker.what,
+            self.what,
             self.log.display(),
             tail(&self.log)
         );
     }
+}
+
+/// Waits until all of them have ended. One that fails ends the others.
+///
+/// # Errors
+///
+/// As [`run`], but for the start.
+pub fn finish_all(mut steps: Vec<Step>) -> anyhow::Result<()> {
+    let mut ticker = Ticker::new();
+    while !steps.is_empty() {
+        let mut index = 0;
+        while let Some(step) = steps.get_mut(index) {
+            match step.has_ended() {
+                Ok(true) => {
+                    ticker.done(&step.what, step.since.elapsed());
+                    drop(steps.remove(index));
+                }
+                Ok(false) => index += 1,
+                Err(why) => {
+                    ticker.clear();
+                    return Err(why);
+                }
+            }
+        }
+        ticker.tick(|| together(&steps));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// What several steps do, the verb once where all have the same: `build the kernel, the programs`.
+fn together(steps: &[Step]) -> String {
+    let first = steps.first().map_or("", |step| &step.what);
+    let verb = first.split_inclusive(' ').next().unwrap_or_default();
+    let is_shared = steps.iter().all(|step| step.what.starts_with(verb));
+    let others = steps.iter().skip(1).map(|step| match is_shared {
+        true => step.what.strip_prefix(verb).unwrap_or(&step.what),
+        false => &step.what,
+    });
+    let all: Vec<&str> = std::iter::once(first).chain(others).collect();
+    all.join(", ")
 }
 
 impl Drop for Step {
@@ -128,10 +170,9 @@ pub fn tail(log: &Path) -> String {
         .collect()
 }
 
-/// Says on stderr, now and then, that a step is still going.
+/// Says on stderr, now and then, what is still going.
 #[derive(Debug)]
-pub struct Ticker {
-    what: String,
+struct Ticker {
     since: Instant,
     last: Option<Instant>,
     terminal: bool,
@@ -139,10 +180,8 @@ pub struct Ticker {
 
 impl Ticker {
     /// Starts the clock; nothing is printed for the first second.
-    #[must_use]
-    pub fn new(what: &str) -> Self {
+    fn new() -> Self {
         Self {
-            what: what.to_owned(),
             since: Instant::now(),
             last: None,
             terminal: std::io::stderr().is_terminal(),
@@ -150,7 +189,7 @@ impl Ticker {
     }
 
     /// Prints a line if one is due.
-    pub fn tick(&mut self) {
+    fn tick(&mut self, what: impl FnOnce() -> String) {
         let elapsed = self.since.elapsed();
         let due = match self.last {
             None => elapsed >= QUIET,
@@ -160,29 +199,38 @@ impl Ticker {
             return;
         }
         self.last = Some(Instant::now());
+        let what = what();
+        if what.is_empty() {
+            return;
+        }
         let seconds = elapsed.as_secs();
         let mut stderr = std::io::stderr().lock();
         // A closed stderr must not end a build.
         drop(if self.terminal {
-            write!(stderr, "\r{}: {seconds} s\x1b[K", self.what).and_then(|()| stderr.flush())
+            write!(stderr, "\r{what}: {seconds} s\x1b[K").and_then(|()| stderr.flush())
         } else {
-            writeln!(stderr, "{}: {seconds} s", self.what)
+            writeln!(stderr, "{what}: {seconds} s")
         });
     }
 
-    /// Says how long it took, if anything had been said.
-    pub fn done(&mut self) {
-        if self.last.take().is_none() {
+    /// Says how long a step took, if anything had been said.
+    fn done(&mut self, what: &str, took: Duration) {
+        if self.last.is_none() {
             return;
         }
-        let start = if self.terminal { "\r" } else { "" };
-        let end = if self.terminal { "\x1b[K" } else { "" };
+        self.clear();
+        let seconds = took.as_secs_f64();
         drop(writeln!(
             std::io::stderr(),
-            "{start}{}: done in {:.1} s{end}",
-            self.what,
-            self.since.elapsed().as_secs_f64()
+            "{what}: done in {seconds:.1} s"
         ));
+    }
+
+    /// Takes away the line that is written over and over.
+    fn clear(&self) {
+        if self.last.is_some() && self.terminal {
+            drop(write!(std::io::stderr(), "\r\x1b[K"));
+        }
     }
 }
 
@@ -213,6 +261,36 @@ mod tests {
         assert!(text.contains("fails.log"), "{text}");
         assert!(text.contains("line 100\n  to stderr\n"), "{text}");
         assert!(!text.contains("line 61\n"), "{text}");
+    }
+
+    #[test]
+    fn steps_go_on_together_until_one_fails() {
+        let (_folder, project) = project();
+        let begin = |name: &str, script: &str| {
+            let what = format!("do {name}");
+            start(
+                &project,
+                name,
+                &what,
+                Command::new("sh").args(["-c", script]),
+            )
+            .expect("it starts")
+        };
+        let file = project.root().join("file");
+        let waits = format!("until test -e {0}; do sleep 0.01; done", file.display());
+        let makes = format!("touch {}", file.display());
+        let both = vec![begin("waits", &waits), begin("makes", &makes)];
+        assert_eq!(together(&both), "do waits, makes");
+        finish_all(both).expect("each ends well");
+
+        let long = begin("long", "exec sleep 600");
+        let process = Path::new("/proc").join(long.child.id().to_string());
+        let why = finish_all(vec![long, begin("bad", "exit 4")]).expect_err("one fails");
+        assert!(
+            why.to_string().starts_with("do bad: exit status: 4"),
+            "{why}"
+        );
+        assert!(!process.exists());
     }
 
     #[test]

@@ -6,34 +6,31 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use xtask::built::Built;
 use xtask::guest::{Firmware, Guest, Options};
-use xtask::image::{self, Images};
+use xtask::image;
 use xtask::lock::Lock;
 use xtask::ramdisk;
 use xtask::scratch::Scratch;
 
 use crate::ring3::fails;
 
-/// The kernel on disks of its own, with the ramdisk that comes of the usual one.
-pub(crate) fn disks(
+/// The kernel on a disk of its own, with the ramdisk that comes of the usual one.
+pub(crate) fn disk(
     built: &Built,
+    firmware: Firmware,
     folder: &Scratch,
     ramdisk: impl FnOnce(&Path) -> Result<PathBuf>,
-) -> Result<Images> {
+) -> Result<PathBuf> {
     let _lock = Lock::take(&built.project)?;
     let ramdisk = ramdisk(&built.kernel.ramdisk)?;
-    let images = Images {
-        bios: folder.path().join("bios.img"),
-        uefi: folder.path().join("uefi.img"),
-    };
-    let builder = image::builder(&built.project, &built.ready.toolchain)?;
+    let disk = folder.path().join("disk.img");
     let kernel = &built.kernel.loaded;
-    image::write_to(&built.project, &builder, kernel, Some(&ramdisk), &images)?;
-    Ok(images)
+    image::write(&built.project, firmware, kernel, Some(&ramdisk), &disk)?;
+    Ok(disk)
 }
 
 /// The same with a ramdisk that plants a fault at a stage of boot.
-pub(crate) fn planted(built: &Built, stage: &str, folder: &Scratch) -> Result<Images> {
-    disks(built, folder, |archive| {
+pub(crate) fn planted(built: &Built, stage: &str, firmware: Firmware, folder: &Scratch) -> Result<PathBuf> {
+    disk(built, firmware, folder, |archive| {
         let archive = std::fs::read(archive)?;
         let archive = ramdisk::with(&archive, "boot/fault", stage.as_bytes())?;
         let file = folder.path().join("ramdisk");
@@ -67,12 +64,8 @@ pub(crate) fn too_early(built: &Built) -> Result<()> {
     // The first with descriptor tables, and the last without a stack.
     for (stage, firmware) in [("cpu features", Firmware::Uefi), ("stacks", Firmware::Bios)] {
         let folder = Scratch::new("too-early")?;
-        let images = planted(built, stage, &folder)?;
         let mut options = built.options(firmware);
-        options.image = match firmware {
-            Firmware::Bios => images.bios,
-            Firmware::Uefi => images.uefi,
-        };
+        options.image = planted(built, stage, firmware, &folder)?;
         let end = format!(
             "halted at the stage `{stage}` of boot, too early for a shell; the machine stays as it is"
         );
@@ -92,12 +85,8 @@ pub(crate) fn in_the_second_half(built: &Built) -> Result<()> {
 
 fn in_stage(built: &Built, stage: &str, firmware: Firmware) -> Result<()> {
     let folder = Scratch::new(stage)?;
-    let images = planted(built, stage, &folder)?;
     let mut options = built.options(firmware);
-    options.image = match firmware {
-        Firmware::Bios => images.bios,
-        Firmware::Uefi => images.uefi,
-    };
+    options.image = planted(built, stage, firmware, &folder)?;
     let (mut guest, report) = boot(&options, "stopped> ")?;
     let ended = format!("boot has ended at `{stage}`; ");
     ensure!(report.contains(&ended), "{report}");

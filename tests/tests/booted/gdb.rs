@@ -381,9 +381,8 @@ kill
 
 pub(crate) fn back_in_a_boot(built: &Built) -> Result<()> {
     let folder = Scratch::new("boot")?;
-    let images = early::planted(built, "stacks", &folder)?;
     let mut options = built.options(Firmware::Bios);
-    options.image = images.bios;
+    options.image = early::planted(built, "stacks", options.firmware, &folder)?;
     let place = folder.path().join("it");
     let begin = recording::Begin::PowerOn;
     let made = recording::make_in(&place, &built.kernel.whole, &options, begin, &[], false)?;

@@ -6,18 +6,17 @@ use xtask::guest::{Firmware, Guest};
 use xtask::ramdisk;
 use xtask::scratch::Scratch;
 
-use crate::early::disks;
+use crate::early::disk;
 use crate::outside;
 use crate::ring3::ok;
 
 /// Of the kernel's code and a program's, in a kernel that has died.
 pub(crate) fn are_listed(built: &Built) -> Result<()> {
     let folder = Scratch::new("sources")?;
-    let images = disks(built, &folder, |archive| {
+    let mut options = built.options(Firmware::Uefi);
+    options.image = disk(built, options.firmware, &folder, |archive| {
         ramdisk::with_sources(&built.project, &built.kernel, &built.programs, archive)
     })?;
-    let mut options = built.options(Firmware::Uefi);
-    options.image = images.uefi;
     let mut guest = Guest::boot(&options)?;
     let lines = ok(
         &mut guest,

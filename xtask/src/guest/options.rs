@@ -28,6 +28,15 @@ impl Firmware {
             Firmware::Bios => "bios",
         }
     }
+
+    /// Its name as people write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Firmware::Uefi => "UEFI",
+            Firmware::Bios => "BIOS",
+        }
+    }
 }
 
 /// What executes the guest's instructions.

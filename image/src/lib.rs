@@ -1,17 +1,19 @@
-//! Writes the disk images: `image --kernel FILE --bios IMAGE --uefi IMAGE [--ramdisk FILE]`.
+//! Writes a disk image: `image-uefi --kernel FILE --image FILE [--ramdisk FILE]`, or `image-bios`.
 //!
-//! A program of its own, because `bootloader` carries the boot stages in it and these are compiled
-//! by the kernel's toolchain; the host's own programs need neither. `cargo xtask` calls it.
+//! Programs of their own, because `bootloader` carries the boot stages in it and these are compiled
+//! by the kernel's toolchain; the host's own programs need neither. `cargo xtask` calls them.
+#![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bootloader::{BootConfig, DiskImageBuilder};
 use bootloader_boot_config::LevelFilter;
 
-fn main() -> ExitCode {
-    match run() {
+/// What a program of this crate does: reads its arguments, and has the image written by one way of booting.
+pub fn main(write: impl FnOnce(&DiskImageBuilder, &Path) -> anyhow::Result<()>) -> ExitCode {
+    match run(write) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("image: {error:#}");
@@ -20,17 +22,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run(write: impl FnOnce(&DiskImageBuilder, &Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut kernel = None;
-    let mut bios = None;
-    let mut uefi = None;
+    let mut image = None;
     let mut ramdisk = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         let slot = match argument {
             lexopt::Arg::Long("kernel") => &mut kernel,
-            lexopt::Arg::Long("bios") => &mut bios,
-            lexopt::Arg::Long("uefi") => &mut uefi,
+            lexopt::Arg::Long("image") => &mut image,
             lexopt::Arg::Long("ramdisk") => &mut ramdisk,
             other => return Err(other.unexpected().into()),
         };
@@ -38,22 +38,13 @@ fn run() -> anyhow::Result<()> {
     }
 
     let kernel = kernel.context("which kernel? (--kernel FILE)")?;
+    let image = image.context("where to? (--image FILE)")?;
     let mut builder = DiskImageBuilder::new(kernel);
     if let Some(ramdisk) = ramdisk {
         builder.set_ramdisk(ramdisk);
     }
     builder.set_boot_config(&config());
-    if let Some(bios) = bios {
-        builder
-            .create_bios_image(&bios)
-            .with_context(|| format!("cannot write {}", bios.display()))?;
-    }
-    if let Some(uefi) = uefi {
-        builder
-            .create_uefi_image(&uefi)
-            .with_context(|| format!("cannot write {}", uefi.display()))?;
-    }
-    Ok(())
+    write(&builder, &image).with_context(|| format!("cannot write {}", image.display()))
 }
 
 /// What the bootloader is told at boot.
