@@ -149,7 +149,10 @@ fn no_page_of_a_program_is_writable_and_executable_or_has_rights_of_two_segments
         for load in file.loads() {
             let (name, flags) = (&file.name, load.flags);
             assert!(flags & PF_R.0 != 0, "{name}: {load:x?}");
-            assert!(flags & (PF_W.0 | PF_X.0) != PF_W.0 | PF_X.0, "{name}: {load:x?}");
+            assert!(
+                flags & (PF_W.0 | PF_X.0) != PF_W.0 | PF_X.0,
+                "{name}: {load:x?}"
+            );
             assert!(load.first / PAGE * PAGE >= end, "{name}: {load:x?}");
             end = load.end.next_multiple_of(PAGE);
         }

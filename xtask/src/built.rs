@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::compile;
 use crate::guest::{Accel, Firmware, Options};
 use crate::image;
 use crate::kernel::{self, Kernel};
@@ -16,7 +17,6 @@ use crate::ramdisk;
 use crate::scratch::Scratch;
 use crate::setup::{self, Ready};
 use crate::steps;
-use crate::toolchain::Toolchain;
 
 /// A kernel on its disks, and the machine to boot them on.
 #[derive(Clone, Debug)]
@@ -76,7 +76,12 @@ fn make(
     let project = Project::find();
     let _lock = Lock::take(&project)?;
     let ready = setup::ready(&project)?;
-    compile(&project, &ready.toolchain, firmware, features)?;
+    steps::finish_all(compile::start(
+        &project,
+        &ready.toolchain,
+        firmware,
+        features,
+    )?)?;
     let programs = programs::built(&project, &ready.toolchain)?;
     let kernel = kernel::built(&project, &ready.toolchain, features)?;
     let archive = ramdisk::build(&project, &kernel, &programs)?;
@@ -96,27 +101,6 @@ fn make(
         programs,
         disks,
     })
-}
-
-/// Everything that is compiled, side by side: none of it needs another part.
-fn compile(
-    project: &Project,
-    toolchain: &Toolchain,
-    firmware: &[Firmware],
-    features: &[String],
-) -> anyhow::Result<()> {
-    if !project.target().join("kernel").exists() {
-        eprintln!("the first build takes some minutes; later ones take seconds");
-    }
-    // The one that has the longest way to go is first: it fetches the crates for all.
-    let mut steps = vec![
-        kernel::start(project, toolchain, features)?,
-        programs::start(project, toolchain)?,
-    ];
-    for firmware in firmware {
-        steps.push(image::start_writer(project, toolchain, *firmware)?);
-    }
-    steps::finish_all(steps)
 }
 
 fn disk(disks: &Scratch, firmware: Firmware) -> PathBuf {

@@ -8,10 +8,11 @@ use anyhow::{Context as _, bail};
 use crate::exec::Outcome;
 use crate::guest::Firmware;
 use crate::project::Project;
-use crate::{built, docs, host, image, steps};
+use crate::{built, docs, host, stages, steps};
 
 /// The crates built for this machine whose tests boot nothing.
-const QUICK: [&str; 7] = [
+const QUICK: [&str; 8] = [
+    "builder",
     "machine",
     "symbolizer",
     "unwinder",
@@ -95,7 +96,7 @@ pub fn test(project: &Project, filter: Option<&str>) -> anyhow::Result<Outcome> 
     all.step("set up, build the kernel, write its images", || {
         built::prepare(&[])?;
         without_warnings(project, &["kernel", "programs"])?;
-        without_warnings(project, &Firmware::ALL.map(image::log_name))?;
+        without_warnings(project, &Firmware::ALL.map(stages::log_name))?;
         Ok(None)
     });
     if filter.is_none() {

@@ -1,8 +1,9 @@
-//! Builds the kernel, and makes of it the smaller file that goes onto a disk.
+//! The kernel as it was built, and what is made of it: the smaller file that goes onto a disk.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::compile;
 use crate::elf;
 use crate::freestanding;
 use crate::guest::Firmware;
@@ -38,29 +39,6 @@ impl Kernel {
     }
 }
 
-/// Begins to build the kernel with some features on. Cargo decides what is fresh.
-///
-/// # Errors
-///
-/// When cargo cannot be started.
-pub fn start(
-    project: &Project,
-    toolchain: &Toolchain,
-    features: &[String],
-) -> anyhow::Result<steps::Step> {
-    package(features).start(project, toolchain)
-}
-
-fn package(features: &[String]) -> freestanding::Package<'_> {
-    freestanding::Package {
-        name: "kernel",
-        profile: "kernel",
-        libraries: "core,alloc,compiler_builtins",
-        features,
-        own_flags: &["-Crelocation-model=pic"],
-    }
-}
-
 /// The kernel that was built last with these features, copied to where people look for it.
 ///
 /// # Errors
@@ -71,7 +49,7 @@ pub fn built(
     toolchain: &Toolchain,
     features: &[String],
 ) -> anyhow::Result<Kernel> {
-    let compiled = package(features).compiled(project);
+    let compiled = compile::kernel(features).compiled(project);
     let variant = variant(features);
     let built = compiled.join("kernel");
     let named = |end: &str| {

@@ -4,39 +4,33 @@
 //! something goes wrong *around* the kernel: a missing tool, a build, an image, a silent guest.
 #![forbid(unsafe_code)]
 
+pub use builder::{
+    compile, compiler, freestanding, lock, means, project, scratch, setup, signals, stages, steps,
+    toolchain, tools,
+};
+
 pub mod bench;
 pub mod built;
 pub mod call;
 pub mod checks;
 pub mod cli;
-pub mod compiler;
 pub mod corpora;
 pub mod count;
 pub mod docs;
 pub mod elf;
 pub mod exec;
-mod freestanding;
 pub mod fuzz;
 pub mod gdb;
 pub mod guest;
 pub mod host;
 pub mod image;
 pub mod kernel;
-pub mod lock;
-pub mod means;
 pub mod naming;
 pub mod programs;
-pub mod project;
 pub mod qcow2;
 pub mod ramdisk;
 pub mod recording;
 pub mod run;
-pub mod scratch;
 pub mod screenshot;
 pub mod script;
-pub mod setup;
-pub mod signals;
-pub mod steps;
-pub mod toolchain;
-pub mod tools;
 pub mod visits;

@@ -1,25 +1,16 @@
-//! Builds the user programs.
+//! The user programs as they were built, and what of them goes onto a disk.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::freestanding::{self, Package};
+use crate::compile;
+use crate::freestanding;
 use crate::project::Project;
-use crate::steps;
 use crate::toolchain::Toolchain;
 
 /// The programs' sources: each file, and each folder with a `main.rs`, is a program of its name.
 const SOURCES: &str = "kernel/programs/src/bin";
-
-/// How programs differ from the kernel: at fixed addresses, in the lower half, with nothing for a
-/// loader to relocate or to protect later.
-const FLAGS: [&str; 4] = [
-    "-Crelocation-model=static",
-    "-Ccode-model=small",
-    "-Crelro-level=off",
-    "-Clink-arg=--image-base=0x400000",
-];
 
 /// The programs as they came from the compiler, and as they go onto a disk.
 #[derive(Clone, Debug)]
@@ -32,24 +23,6 @@ pub struct Programs {
     pub loaded: PathBuf,
 }
 
-/// How they are compiled. They have no heap but what they ask the kernel for.
-const PACKAGE: Package<'_> = Package {
-    name: "programs",
-    profile: "programs",
-    libraries: "core,compiler_builtins",
-    features: &[],
-    own_flags: &FLAGS,
-};
-
-/// Begins to build them all.
-///
-/// # Errors
-///
-/// When cargo cannot be started.
-pub fn start(project: &Project, toolchain: &Toolchain) -> anyhow::Result<steps::Step> {
-    PACKAGE.start(project, toolchain)
-}
-
 /// The programs that were built last, copied to where people look for them.
 ///
 /// # Errors
@@ -57,7 +30,7 @@ pub fn start(project: &Project, toolchain: &Toolchain) -> anyhow::Result<steps::
 /// When one is not there, or cannot be copied.
 pub fn built(project: &Project, toolchain: &Toolchain) -> anyhow::Result<Programs> {
     let names = names(&project.root().join(SOURCES))?;
-    let compiled = PACKAGE.compiled(project);
+    let compiled = compile::PROGRAMS.compiled(project);
     let folder = project.target().join("programs-elf");
     let reduced = project.target().join("programs-disk");
     for made in [&folder, &reduced] {

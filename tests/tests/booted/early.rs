@@ -29,7 +29,12 @@ pub(crate) fn disk(
 }
 
 /// The same with a ramdisk that plants a fault at a stage of boot.
-pub(crate) fn planted(built: &Built, stage: &str, firmware: Firmware, folder: &Scratch) -> Result<PathBuf> {
+pub(crate) fn planted(
+    built: &Built,
+    stage: &str,
+    firmware: Firmware,
+    folder: &Scratch,
+) -> Result<PathBuf> {
     disk(built, firmware, folder, |archive| {
         let archive = std::fs::read(archive)?;
         let archive = ramdisk::with(&archive, "boot/fault", stage.as_bytes())?;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use shell::Status;
 use shell::framing::{Line, VERSION};
 
+use crate::guest::excerpt;
 use crate::guest::frame::Frame;
-use crate::guest::text::{begins_a_fault_report, excerpt};
+use crate::guest::text::begins_a_fault_report;
 use crate::guest::trouble::{Evidence, Failure, Left, Place, Trouble};
 use crate::guest::wire::{Limits, Stop, Wire};
 

@@ -31,9 +31,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub use builder::steps::excerpt;
 pub use link::{Boot, PROMPT, Reply};
 pub use options::{Accel, Firmware, Options};
-pub use text::{excerpt, plain};
+pub use text::plain;
 pub use trouble::{Evidence, Failure, Left, Place, Trouble};
 
 use link::Link;

@@ -42,16 +42,6 @@ pub(super) fn unfinished(bytes: &[u8]) -> usize {
     }
 }
 
-/// A line short enough to be shown among others.
-#[must_use]
-pub fn excerpt(line: &str) -> String {
-    const SHOWN: usize = 200;
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
-        None => line.to_owned(),
-    }
-}
-
 /// Does a line that belongs to nobody begin the kernel's or the bootloader's report of its death?
 #[must_use]
 pub(super) fn begins_a_fault_report(line: &str) -> bool {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::guest::text::{excerpt, plain, unfinished};
+use crate::guest::excerpt;
+use crate::guest::text::{plain, unfinished};
 use crate::signals;
 
 /// How many lines are kept as evidence.

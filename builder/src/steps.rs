@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::guest::excerpt;
 use crate::project::Project;
 use crate::signals;
 
@@ -57,6 +56,25 @@ pub fn start(
         child,
         since: Instant::now(),
     })
+}
+
+/// The same call as one that lets others go first where there are fewer processors than work.
+#[must_use]
+pub fn behind_others(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "5"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        nice.current_dir(folder);
+    }
+    nice
 }
 
 /// A step that was begun. Given up, it is ended.
@@ -168,6 +186,16 @@ pub fn tail(log: &Path) -> String {
         .skip(from)
         .map(|line| format!("  {}\n", excerpt(line)))
         .collect()
+}
+
+/// A line short enough to be shown among others.
+#[must_use]
+pub fn excerpt(line: &str) -> String {
+    const SHOWN: usize = 200;
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
 }
 
 /// Says on stderr, now and then, what is still going.
@@ -291,6 +319,24 @@ mod tests {
             "{why}"
         );
         assert!(!process.exists());
+    }
+
+    #[test]
+    fn whoever_lets_others_go_first_does_the_same_in_the_same_place() {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "echo $WORD $HOME $(pwd) $(nice)"])
+            .env("WORD", "a b")
+            .env_remove("HOME")
+            .current_dir("/");
+        let output = behind_others(&command).output().expect("it starts");
+        let own = Command::new("nice").output().expect("it starts").stdout;
+        let own: u32 = String::from_utf8_lossy(&own)
+            .trim()
+            .parse()
+            .expect("a number");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text, format!("a b / {}\n", (own + 5).min(19)));
     }
 
     #[test]

@@ -17,26 +17,24 @@ const TARGET: &str = "x86_64-unknown-none";
 
 /// A package of the workspace, and how to compile it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Package<'a> {
+pub struct Package<'a> {
     /// Its name, which is also the name of its folder under `target/` and of its log.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// Which of the workspace's profiles.
-    pub(crate) profile: &'a str,
+    pub profile: &'a str,
     /// What of the standard library it is made with.
-    pub(crate) libraries: &'a str,
+    pub libraries: &'a str,
     /// The features to turn on.
-    pub(crate) features: &'a [String],
+    pub features: &'a [String],
+    /// Whether others may go first where there are fewer processors than work.
+    pub is_behind_others: bool,
     /// Flags that are not the same for all.
-    pub(crate) own_flags: &'a [&'a str],
+    pub own_flags: &'a [&'a str],
 }
 
 impl Package<'_> {
     /// Begins to compile it. Cargo decides what is fresh.
-    pub(crate) fn start(
-        &self,
-        project: &Project,
-        toolchain: &Toolchain,
-    ) -> anyhow::Result<steps::Step> {
+    pub fn start(&self, project: &Project, toolchain: &Toolchain) -> anyhow::Result<steps::Step> {
         let mut flags: Vec<String> = self.own_flags.iter().map(ToString::to_string).collect();
         flags.extend(common_flags(project, toolchain)?);
         let mut cargo = toolchain.cargo();
@@ -53,11 +51,14 @@ impl Package<'_> {
             cargo.arg("--features").arg(self.features.join(","));
         }
         let what = format!("build the {}", self.name);
+        if self.is_behind_others {
+            cargo = steps::behind_others(&cargo);
+        }
         steps::start(project, self.name, &what, &mut cargo)
     }
 
     /// The folder that the ELF files are in when it has been compiled.
-    pub(crate) fn compiled(&self, project: &Project) -> PathBuf {
+    pub fn compiled(&self, project: &Project) -> PathBuf {
         self.target_folder(project).join(TARGET).join(self.profile)
     }
 
@@ -67,7 +68,7 @@ impl Package<'_> {
 }
 
 /// Is `made` missing, older than `source`, or made from another of the same name?
-pub(crate) fn newer(source: &Path, made: &Path) -> anyhow::Result<bool> {
+pub fn newer(source: &Path, made: &Path) -> anyhow::Result<bool> {
     let source = std::fs::metadata(source)
         .with_context(|| format!("the build left no {}", source.display()))?;
     let Ok(made) = std::fs::metadata(made) else {
@@ -78,7 +79,7 @@ pub(crate) fn newer(source: &Path, made: &Path) -> anyhow::Result<bool> {
 
 /// Makes of an ELF file the smaller one that goes onto a disk: a BIOS boot reads it in real mode, and
 /// every megabyte costs. Names of functions and lines come from an index instead.
-pub(crate) fn reduce(
+pub fn reduce(
     project: &Project,
     toolchain: &Toolchain,
     from: &Path,
@@ -96,7 +97,7 @@ pub(crate) fn reduce(
 
 /// Copies an ELF file without what debuggers stumble over: GDB 13 warns of a `.debug_names` that holds
 /// more than one table, which is how the linker leaves it, and does not need it.
-pub(crate) fn for_debuggers(
+pub fn for_debuggers(
     project: &Project,
     toolchain: &Toolchain,
     from: &Path,
