@@ -80,7 +80,9 @@ fn everything(
     let xtask = steps::start(project, "xtask", "build xtask", &mut cargo(project, folder))?;
     let mut all = vec![xtask];
     if let Some(firmware) = firmware {
-        eprintln!("the first build takes two to four minutes; later ones take seconds");
+        eprintln!(
+            "the first build keeps two processors busy for about three minutes; later ones take seconds"
+        );
         let ready = setup::ready(project)?;
         all.extend(compile::start(project, &ready.toolchain, firmware, &[])?);
     }
