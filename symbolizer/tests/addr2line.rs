@@ -17,9 +17,10 @@ const OPTIONS: [&str; 16] = [
     "-fipsaC", "-fisa",
 ];
 
-/// A program of DWARF `version`, or nothing if nobody can compile it.
-fn compiled(version: u8) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("inlined-c-{version}"));
+/// A program of DWARF `version`, or nothing if nobody can compile it. Each test has its own: they run at once.
+fn compiled(test: &str, version: u8) -> Option<PathBuf> {
+    let name = format!("inlined-c-{test}-{version}");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let status = Command::new("gcc")
         .args([
             "-O2",
@@ -84,7 +85,7 @@ fn without_discriminators(text: &str) -> String {
 #[test]
 fn every_option_prints_what_addr2line_prints() {
     for version in [4, 5] {
-        let Some(file) = compiled(version) else {
+        let Some(file) = compiled("options", version) else {
             return;
         };
         let bytes = std::fs::read(&file).expect("readable");
@@ -148,7 +149,7 @@ extern \"C\" void _start() {
 
 #[test]
 fn what_a_user_of_addr2line_types_is_answered_the_same() {
-    let Some(file) = compiled(5) else {
+    let Some(file) = compiled("typed", 5) else {
         return;
     };
     let bytes = std::fs::read(&file).expect("readable");

@@ -350,8 +350,9 @@ pub(crate) fn back_to_the_cause(built: &Built, firmware: Firmware) -> Result<Aft
     Ok(After::Dead)
 }
 
-/// In a boot that a fault ended too early for a shell, recorded from power-on: from the end back to the fault,
-/// from there to where the kernel begins, and no further.
+/// In a boot that a fault ended too early for a shell, recorded from power-on: from the end back to the stage that
+/// the fault was in, from there to where the kernel begins, and no further. The instruction that faults is no place to
+/// stop at: a replay comes to it only sometimes.
 const BACK_IN_A_BOOT: &str = r#"
 python
 from ringwalk import machine, replay
@@ -362,9 +363,9 @@ back = machine.register("rip")
 gdb.execute("stepi")
 print("there and back", back != at and machine.register("rip") == at)
 end
-break kernel::crash::in_boot
+break kernel::boot::stage
 reverse-continue
-echo [fault]\n
+echo [stage]\n
 bt
 delete
 reverse-continue
@@ -404,7 +405,7 @@ pub(crate) fn back_in_a_boot(built: &Built) -> Result<()> {
     for wanted in [
         "at the end True",
         "there and back True",
-        "[fault]\n#0  kernel::crash::in_boot",
+        "Breakpoint 1, kernel::boot::stage (",
         "kernel::boot::first_half",
         "the first instruction of the recording\n[begin]\nin the kernel True",
         "this is the first instruction of the recording; stepi and continue go on",
