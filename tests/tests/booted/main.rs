@@ -127,6 +127,26 @@ fn main() -> Result<()> {
     }
     let built = Arc::new(built::prepare(&[])?);
     let mut trials = Vec::new();
+    // What takes longest comes first, so that nobody waits for it alone in the end. The stubs are the same
+    // whoever booted them, and so are the names.
+    let on_bios = [
+        (
+            "e17_an_nmi_at_every_instruction_of_the_stubs",
+            stubs::e17 as machines::Test,
+        ),
+        ("iretq_takes_a_grid_of_frames_as_foretold", foretold::grid),
+        ("broken_spaces_end_as_foretold", broken::spaces),
+        (
+            "names_of_the_deepest_and_a_report_cost_little",
+            reports::names_cost_little,
+        ),
+    ];
+    for (name, test) in on_bios {
+        let built = Arc::clone(&built);
+        trials.push(own(format!("bios::{name}"), move || {
+            test(&built, Firmware::Bios)
+        }));
+    }
     for (firmware, word) in [(Firmware::Uefi, "uefi"), (Firmware::Bios, "bios")] {
         let shared = Shared::new(&built, firmware);
         for file in transcript::find(&["common", "booted"])? {
@@ -360,25 +380,6 @@ fn main() -> Result<()> {
         let built = Arc::clone(&built);
         trials.push(own(format!("bios::{name}"), move || {
             test(&built, Firmware::Bios, bless)
-        }));
-    }
-    // The stubs are the same whoever booted them, and so are the names.
-    let on_bios = [
-        (
-            "e17_an_nmi_at_every_instruction_of_the_stubs",
-            stubs::e17 as machines::Test,
-        ),
-        ("iretq_takes_a_grid_of_frames_as_foretold", foretold::grid),
-        ("broken_spaces_end_as_foretold", broken::spaces),
-        (
-            "names_of_the_deepest_and_a_report_cost_little",
-            reports::names_cost_little,
-        ),
-    ];
-    for (name, test) in on_bios {
-        let built = Arc::clone(&built);
-        trials.push(own(format!("bios::{name}"), move || {
-            test(&built, Firmware::Bios)
         }));
     }
     // Half an hour: only where they are asked for by name.
